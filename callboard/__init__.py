@@ -1,0 +1,169 @@
+"""An event-driven actor system: tasks for skill-tagged worker processes, over ZeroMQ.
+
+Names are resolved at first use, so that a worker process imports only what it needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from callboard.actors import ProcessRequest, ProcessWorker, TaskHandle
+    from callboard.engines import AsyncExecutor, DistributedExecutor, ParallelExecutor, SyncExecutor
+    from callboard.events import EventEmitter
+    from callboard.flows import CompositeTask, FanOutFanInPattern, Task, task
+    from callboard.gather import Aggregator
+    from callboard.messages import Event, TaskResult, TaskStatus
+    from callboard.messages.errors import (
+        AlreadyPlaying,
+        AmbiguousDependency,
+        BacklogFull,
+        CallboardError,
+        CannotBind,
+        CannotConnect,
+        CannotPickle,
+        CannotStore,
+        ChainTooDeep,
+        CircuitOpen,
+        DependencyCycle,
+        DuplicateAtom,
+        DuplicateTask,
+        FlowError,
+        GroupFailed,
+        IllegalTransition,
+        InvalidFlow,
+        InvalidSetting,
+        InvalidTask,
+        InvalidWorker,
+        MissingDependencies,
+        MissingExtra,
+        NoCapableWorker,
+        OutputReleased,
+        PayloadTooLarge,
+        PlaygroundClosed,
+        QuorumNotReached,
+        Refused,
+        StoreError,
+        TaskCancelled,
+        TaskError,
+        TaskFailed,
+        TaskSkipped,
+        TaskTimedOut,
+        UnknownDependency,
+        UnknownTask,
+        VersionConflict,
+        WireError,
+        WorkerDied,
+        WorkerLost,
+        WorkerStartFailed,
+    )
+    from callboard.playground import Playground, TaskProcessingPlayground, connect
+    from callboard.resilience import CircuitBreaker, RetryPolicy
+    from callboard.state import StateManager
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Aggregator",
+    "AlreadyPlaying",
+    "AmbiguousDependency",
+    "AsyncExecutor",
+    "BacklogFull",
+    "CallboardError",
+    "CannotBind",
+    "CannotConnect",
+    "CannotPickle",
+    "CannotStore",
+    "ChainTooDeep",
+    "CircuitBreaker",
+    "CircuitOpen",
+    "CompositeTask",
+    "DependencyCycle",
+    "DistributedExecutor",
+    "DuplicateAtom",
+    "DuplicateTask",
+    "Event",
+    "EventEmitter",
+    "FanOutFanInPattern",
+    "FlowError",
+    "GroupFailed",
+    "IllegalTransition",
+    "InvalidFlow",
+    "InvalidSetting",
+    "InvalidTask",
+    "InvalidWorker",
+    "MissingDependencies",
+    "MissingExtra",
+    "NoCapableWorker",
+    "OutputReleased",
+    "ParallelExecutor",
+    "PayloadTooLarge",
+    "Playground",
+    "PlaygroundClosed",
+    "ProcessRequest",
+    "ProcessWorker",
+    "QuorumNotReached",
+    "Refused",
+    "RetryPolicy",
+    "StateManager",
+    "StoreError",
+    "SyncExecutor",
+    "Task",
+    "TaskCancelled",
+    "TaskError",
+    "TaskFailed",
+    "TaskHandle",
+    "TaskProcessingPlayground",
+    "TaskResult",
+    "TaskSkipped",
+    "TaskStatus",
+    "TaskTimedOut",
+    "UnknownDependency",
+    "UnknownTask",
+    "VersionConflict",
+    "WireError",
+    "WorkerDied",
+    "WorkerLost",
+    "WorkerStartFailed",
+    "connect",
+    "task",
+]
+
+_HOME = {
+    "Aggregator": "gather",
+    "AsyncExecutor": "engines",
+    "CircuitBreaker": "resilience",
+    "CompositeTask": "flows",
+    "DistributedExecutor": "engines",
+    "Event": "messages",
+    "EventEmitter": "events",
+    "FanOutFanInPattern": "flows",
+    "ParallelExecutor": "engines",
+    "Playground": "playground",
+    "ProcessRequest": "actors",
+    "ProcessWorker": "actors",
+    "RetryPolicy": "resilience",
+    "StateManager": "state",
+    "SyncExecutor": "engines",
+    "Task": "flows",
+    "TaskHandle": "actors",
+    "TaskProcessingPlayground": "playground",
+    "TaskResult": "messages",
+    "TaskStatus": "messages",
+    "connect": "playground",
+    "task": "flows",
+}
+"""Which folder a name comes from; what is not here is an error of `messages.errors`."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'callboard' has no attribute {name!r}")
+    value = getattr(import_module(f"callboard.{_HOME.get(name, 'messages.errors')}"), name)
+    globals()[name] = value  # the next look finds it without coming here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

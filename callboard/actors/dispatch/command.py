@@ -1,0 +1,98 @@
+"""What the dispatcher wants done. Values in the imperative; the manager's shell carries them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from callboard.actors.dispatch.entry import Entry
+
+
+class Assign(NamedTuple):
+    """Send these tasks to a worker, in this order."""
+
+    worker_id: str
+    entries: list[Entry]
+
+
+class Recall(NamedTuple):
+    """Ask a worker to hand back what it has not begun of these."""
+
+    worker_id: str
+    ids: list[str]
+
+
+class Halt(NamedTuple):
+    """Ask a worker to stop these attempts."""
+
+    worker_id: str
+    ids: list[str]
+    force: bool
+
+
+class Kill(NamedTuple):
+    """End a worker that does not answer: by signal where it is a local child, by forgetting it where it is not."""
+
+    worker_id: str
+    reason: str
+
+
+class Deliver(NamedTuple):
+    """Tell a client how these tasks ended."""
+
+    client: str
+    entries: list[Entry]
+
+
+class Notice(NamedTuple):
+    """Something to publish; ``rich`` is a pickled mapping of what plain values cannot say."""
+
+    topic: str
+    task_id: str | None = None
+    name: str | None = None
+    worker: str | None = None
+    data: dict[str, Any] = {}
+    rich: bytes | None = None
+    time: float | None = None
+
+
+class Publish(NamedTuple):
+    """Publish these, in this order."""
+
+    notices: list[Notice]
+
+
+class Warn(NamedTuple):
+    """Write a line to the log."""
+
+    text: str
+
+
+Command = Assign | Recall | Halt | Kill | Deliver | Publish | Warn
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Commands as they gather during a step, by addressee, so that each gets one message."""
+
+    assigned: dict[str, list[Entry]] = field(default_factory=dict)
+    delivered: dict[str, list[Entry]] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+    others: list[Command] = field(default_factory=list)
+
+    def take(self) -> list[Command]:
+        """All commands of the step; the outbox is empty afterwards."""
+        commands: list[Command] = []
+        if self.assigned:
+            commands += [Assign(worker, entries) for worker, entries in self.assigned.items()]
+            self.assigned = {}
+        if self.others:
+            commands += self.others
+            self.others = []
+        if self.delivered:
+            commands += [Deliver(client, entries) for client, entries in self.delivered.items()]
+            self.delivered = {}
+        if self.notices:
+            commands.append(Publish(self.notices))
+            self.notices = []
+        return commands

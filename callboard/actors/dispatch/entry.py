@@ -1,0 +1,128 @@
+"""What the dispatcher knows of one task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callboard.messages.codec import Packed
+from callboard.messages.failure import Failure
+from callboard.messages.status import FINAL, TASK_TRANSITIONS, TaskStatus, check_transition
+from callboard.messages.task import Submission, TaskSpec
+
+if TYPE_CHECKING:
+    from callboard.actors.dispatch.requirement import Requirement
+    from callboard.actors.dispatch.roster import WorkerRecord
+
+PENDING, RUNNING, COMPLETED = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.COMPLETED
+
+
+class Category:
+    """All tasks of one spec: what they need, and how long they were seen to run (microseconds, None before the first)."""
+
+    __slots__ = ("breaker_key", "mean", "number", "requirement", "spec", "timeout")
+
+    def __init__(self, number: int, spec: TaskSpec, requirement: Requirement) -> None:
+        self.number = number
+        self.spec = spec
+        self.requirement = requirement
+        self.mean: float | None = None
+        self.timeout = spec.timeout
+        self.breaker_key = spec.breaker_key
+
+    def observe(self, micros: float) -> None:
+        """Let a run time (a batch's mean) weigh in: a quarter of the estimate, so that it follows a change quickly."""
+        self.mean = micros if self.mean is None else self.mean + (micros - self.mean) * 0.25
+
+
+class Rare:
+    """What only few tasks have, so that the others need not carry it."""
+
+    __slots__ = ("deaths", "depth", "event", "followers", "held", "overrun", "stand_in_for", "suspect")
+
+    def __init__(self) -> None:
+        self.deaths = 0
+        self.depth = 0
+        self.event: dict[str, object] | None = None
+        self.followers: list[Entry] = []  # wait for this one's outcome under the same idempotency key
+        self.held: Entry | None = None  # the fallback task that stands in when all attempts failed
+        self.stand_in_for: Entry | None = None
+        self.suspect = False  # was running when a worker was lost: runs again alone
+        self.overrun = False  # its worker is being killed, since it did not stop at its timeout
+
+
+_NOTHING_RARE = Rare()
+
+
+class Entry:
+    """One task from its submission until its record is let go. ``order`` sorts the ready: by priority, then by age."""
+
+    __slots__ = (
+        "attempts",
+        "cancelling",
+        "category",
+        "client",
+        "dependents",
+        "error",
+        "failure",
+        "failures",
+        "fence",
+        "micros",
+        "name",
+        "order",
+        "output",
+        "rare",
+        "status",
+        "submission",
+        "submitted",
+        "task_id",
+        "users",
+        "waiting_for",
+        "worker",
+        "worker_name",
+    )
+
+    def __init__(self, submission: Submission, client: str, category: Category, sequence: int, submitted: int) -> None:
+        self.task_id = submission.task_id
+        self.name = submission.name
+        self.submission: Submission | None = submission
+        self.client = client
+        self.category = category
+        self.order = (-category.spec.priority, sequence)
+        self.submitted = submitted
+        self.status = PENDING
+        self.fence = 0
+        self.attempts = 0
+        self.failures = 0
+        self.waiting_for = 0  # dependencies that have not ended
+        self.users = 0  # open tasks that depend on this one, so that its output is still needed
+        self.dependents: list[Entry] | None = None
+        self.worker: WorkerRecord | None = None
+        self.worker_name: str | None = None
+        self.output: Packed | None = None
+        self.error: str | None = None
+        self.failure: Failure | None = None
+        self.micros = 0
+        self.cancelling = False
+        self.rare = _NOTHING_RARE
+
+    def own_rare(self) -> Rare:
+        """The rare part, made when first needed."""
+        if self.rare is _NOTHING_RARE:
+            self.rare = Rare()
+        return self.rare
+
+    @property
+    def final(self) -> bool:
+        """Whether the task has ended."""
+        return self.status in FINAL
+
+    def become(self, status: TaskStatus) -> None:
+        """Change the status as the table allows."""
+        check_transition(TASK_TRANSITIONS, self.status, status, f"task {self.task_id!r}")
+        self.status = status
+
+    def seen_status(self) -> TaskStatus:
+        """The status as a person sees it: what was sent ahead to a worker and has not begun is still PENDING."""
+        if self.status is RUNNING and self.worker is not None and not self.worker.is_running(self):
+            return PENDING
+        return self.status

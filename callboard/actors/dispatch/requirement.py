@@ -1,0 +1,159 @@
+"""What tasks need, who has it, and the two sorted queues between them.
+
+Tasks with the same needs share a `Requirement` with one sorted queue of what is ready; workers of the same role and
+skills share a `Profile`. Whether a profile meets a requirement is decided once for each pair, so that matching costs
+O(log n) whatever waits and however many workers there are.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from sortedcontainers import SortedList
+
+if TYPE_CHECKING:
+    from callboard.actors.dispatch.entry import Entry
+    from callboard.actors.dispatch.roster import WorkerRecord
+
+Skills = tuple[tuple[str, int], ...]
+Order = tuple[int, int]
+
+
+def meets(role: str, skills: dict[str, int], wanted_role: str | None, wanted: Skills) -> bool:
+    """Whether a worker of this role and these levels may take a task that wants the others at least."""
+    return (wanted_role is None or wanted_role == role) and all(skills.get(tag, 0) >= level for tag, level in wanted)
+
+
+def cost(skills: dict[str, int], wanted: Skills, role_free: bool) -> tuple[int, int]:
+    """How much skill a task would waste on a worker: levels over the needed tags, then (where any role will do) all."""
+    return sum(skills[tag] for tag, _ in wanted), sum(skills.values()) if role_free and not wanted else 0
+
+
+class Requirement:
+    """A role and the least levels of skills, the ready tasks that need them, and the profiles that have them."""
+
+    __slots__ = ("number", "profiles", "ready", "role", "short_since", "skills", "waiting", "warned")
+
+    def __init__(self, number: int, role: str | None, skills: Skills) -> None:
+        self.number = number
+        self.role = role
+        self.skills = skills
+        self.ready: SortedList = SortedList()  # of (order, entry); orders are unique, so entries are never compared
+        self.profiles: list[tuple[tuple[int, int], Profile]] = []  # by cost
+        self.waiting: dict[str, Entry] = {}  # open tasks that expire when nobody can take them
+        self.short_since: float | None = None  # since when no capable worker is present
+        self.warned = False
+
+    def add_profile(self, profile: Profile) -> None:
+        """Take in a profile if it meets the requirement."""
+        if meets(profile.role, profile.skills, self.role, self.skills):
+            self.profiles.append((cost(profile.skills, self.skills, self.role is None), profile))
+            self.profiles.sort(key=lambda pair: pair[0])
+            if self.ready:
+                profile.offer(self)
+
+    def capable(self) -> int:
+        """How many present workers could take such a task."""
+        return sum(profile.present for _, profile in self.profiles)
+
+    def push(self, entry: Entry) -> None:
+        """Put a task among the ready."""
+        self.ready.add((entry.order, entry))
+        self._offer()
+
+    def extend(self, entries: list[Entry]) -> None:
+        """Put many tasks among the ready."""
+        self.ready.update([(entry.order, entry) for entry in entries])
+        self._offer()
+
+    def _offer(self) -> None:
+        for _, profile in self.profiles:
+            profile.offer(self)
+
+    def head(self) -> Order | None:
+        """The order of the next task, None when nothing is ready."""
+        return self.ready[0][0] if self.ready else None
+
+    def pop(self) -> Entry:
+        """Take the next task."""
+        entry: Entry = self.ready.pop(0)[1]
+        return entry
+
+    def remove(self, entry: Entry) -> None:
+        """Take a task out of the ready; KeyError or ValueError when it is not there."""
+        self.ready.remove((entry.order, entry))
+
+    def idle_worker(self) -> WorkerRecord | None:
+        """The least skilled idle worker that qualifies; among equals the longest idle, then the first to have joined."""
+        best: tuple[float, int, WorkerRecord] | None = None
+        best_cost: tuple[int, int] | None = None
+        for price, profile in self.profiles:
+            if best is not None and price != best_cost:
+                break
+            if profile.idle and (best is None or profile.idle[0] < best):
+                best, best_cost = profile.idle[0], price
+        return best[2] if best else None
+
+    def describe(self) -> str:
+        """The needs in words."""
+        role = "any role" if self.role is None else f"role {self.role!r}"
+        return role + (" with skills " + describe_skills(dict(self.skills)) if self.skills else "")
+
+
+def describe_skills(skills: dict[str, int]) -> str:
+    """Levels by tag in words."""
+    return ", ".join(f"{tag}={level}" for tag, level in skills.items())
+
+
+class Profile:
+    """All workers of one role and one set of levels.
+
+    ``offers`` is a heap of (order, requirement number): for each met requirement with ready tasks there is an entry at
+    most as late as its head. Others may have taken that head meanwhile, so an entry is a lower bound and is put right
+    when it comes up.
+    """
+
+    __slots__ = ("idle", "members", "offered", "offers", "present", "requirements", "role", "skills", "spare")
+
+    def __init__(self, role: str, skills: dict[str, int]) -> None:
+        self.role = role
+        self.skills = skills
+        self.present = 0  # workers that are connected and not leaving
+        self.members = 0
+        self.idle: SortedList = SortedList()  # of (idle since, joined as, worker)
+        self.spare: dict[WorkerRecord, None] = {}  # busy workers to which something may be sent ahead
+        self.offers: list[tuple[Order, int]] = []
+        self.offered: dict[int, Order] = {}
+        self.requirements: dict[int, Requirement] = {}
+
+    def offer(self, requirement: Requirement) -> None:
+        """Note that a requirement has something ready."""
+        head = requirement.head()
+        if head is None:
+            return
+        self.requirements[requirement.number] = requirement
+        known = self.offered.get(requirement.number)
+        if known is None or head < known:
+            self.offered[requirement.number] = head
+            heapq.heappush(self.offers, (head, requirement.number))
+
+    def next_requirement(self) -> Requirement | None:
+        """The met requirement whose head comes first, None when nothing is ready for this profile."""
+        offers = self.offers
+        while offers:
+            order, number = offers[0]
+            if self.offered.get(number) != order:
+                heapq.heappop(offers)  # replaced by an earlier one
+                continue
+            requirement = self.requirements[number]
+            head = requirement.head()
+            if head == order:
+                return requirement
+            if head is None:
+                heapq.heappop(offers)
+                del self.offered[number]
+            else:
+                self.offered[number] = head
+                heapq.heapreplace(offers, (head, number))
+        return None

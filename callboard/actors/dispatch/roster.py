@@ -1,0 +1,162 @@
+"""The workers, by profile, and how much may be sent to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.requirement import Profile, Requirement, Skills, meets
+
+AHEAD_MICROS = 4000.0
+"""How much work is sent ahead to a worker (microseconds of its measured run time), so that it never waits for the post."""
+MAX_AHEAD = 512
+LEAST_MICROS = 8.0  # what a task costs a worker even if it does nothing
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """What a worker says of itself. ``token`` is given to local children by their supervisor."""
+
+    worker_id: str
+    name: str
+    role: str
+    skills: dict[str, int] = field(default_factory=dict)
+    slots: int = 1
+    pid: int = 0
+    host: str = ""
+    token: str | None = None
+
+
+class WorkerRecord:
+    """One incarnation of a worker: who it is, and what was sent to it, in the order in which it will begin."""
+
+    __slots__ = ("exclusive", "idle_key", "inflight", "info", "joined", "leaving", "parked", "profile", "recalling", "since")
+
+    def __init__(self, info: WorkerInfo, profile: Profile, joined: int, since: float) -> None:
+        self.info = info
+        self.profile = profile
+        self.joined = joined
+        self.since = since  # wall clock, for people
+        self.inflight: dict[str, Entry] = {}
+        self.parked: set[str] = set()  # tasks that wait for tasks and lend their slot
+        self.idle_key: tuple[float, int, WorkerRecord] | None = None
+        self.leaving = False
+        self.exclusive = False  # runs a suspect, alone
+        self.recalling = False
+
+    @property
+    def open_slots(self) -> int:
+        """Slots that nothing is running in or waiting for."""
+        return self.info.slots + len(self.parked) - len(self.inflight)
+
+    def running(self) -> list[Entry]:
+        """What it runs: a worker begins in the order of arrival, so the first of each free slot."""
+        slots = self.info.slots + len(self.parked)
+        return [entry for entry, _ in zip(self.inflight.values(), range(slots), strict=False)]
+
+    def is_running(self, entry: Entry) -> bool:
+        """Whether a task that was sent here has begun, as far as the order of arrival tells."""
+        return len(self.inflight) <= self.info.slots or entry in self.running()
+
+
+class Roster:
+    """Workers by id and by profile; requirements by what they ask for."""
+
+    def __init__(self) -> None:
+        self.workers: dict[str, WorkerRecord] = {}
+        self.profiles: dict[tuple[str, Skills], Profile] = {}
+        self.requirements: dict[tuple[str | None, Skills], Requirement] = {}
+        self.loaded: dict[WorkerRecord, None] = {}  # have more than they can run at once
+        self.idle_profiles: dict[Profile, None] = {}
+        self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers that are being started, by token
+        self._joined = 0
+
+    def requirement(self, role: str | None, skills: Skills) -> Requirement:
+        """The one requirement of this role and these levels."""
+        found = self.requirements.get((role, skills))
+        if found is None:
+            found = self.requirements[role, skills] = Requirement(len(self.requirements), role, skills)
+            for profile in self.profiles.values():
+                found.add_profile(profile)
+        return found
+
+    def join(self, info: WorkerInfo, now: float, wall: float) -> WorkerRecord:
+        """Take in a new incarnation."""
+        key = info.role, tuple(sorted(info.skills.items()))
+        profile = self.profiles.get(key)
+        if profile is None:
+            profile = self.profiles[key] = Profile(info.role, dict(info.skills))
+            for requirement in self.requirements.values():
+                requirement.add_profile(profile)
+        self._joined += 1
+        worker = WorkerRecord(info, profile, self._joined, wall)
+        profile.present += 1
+        profile.members += 1
+        self.workers[info.worker_id] = worker
+        if info.token is not None:
+            self.expected.pop(info.token, None)
+        self.refresh(worker, now)
+        return worker
+
+    def leave(self, worker: WorkerRecord, now: float) -> None:
+        """Give the worker nothing more; what it has it may finish."""
+        if not worker.leaving:
+            worker.leaving = True
+            worker.profile.present -= 1
+        self.refresh(worker, now)
+
+    def drop(self, worker: WorkerRecord, now: float) -> list[Entry]:
+        """Forget the worker; returns what it had, in order."""
+        entries = list(worker.inflight.values())
+        worker.inflight.clear()
+        self.leave(worker, now)
+        self.loaded.pop(worker, None)
+        profile = worker.profile
+        profile.members -= 1
+        del self.workers[worker.info.worker_id]
+        if profile.members == 0:
+            self._forget(profile)
+        return entries
+
+    def _forget(self, profile: Profile) -> None:
+        # A role that came once and left must not be walked past for ever.
+        self.profiles = {key: known for key, known in self.profiles.items() if known is not profile}
+        for requirement in self.requirements.values():
+            requirement.profiles = [pair for pair in requirement.profiles if pair[1] is not profile]
+
+    def refresh(self, worker: WorkerRecord, now: float) -> None:
+        """Put the worker where its load belongs: among the idle, among those with room, or nowhere."""
+        profile = worker.profile
+        closed = worker.leaving or worker.exclusive
+        idle = not closed and worker.open_slots > 0
+        if idle and worker.idle_key is None:
+            worker.idle_key = (now, worker.joined, worker)
+            profile.idle.add(worker.idle_key)
+            self.idle_profiles[profile] = None
+        elif not idle and worker.idle_key is not None:
+            profile.idle.remove(worker.idle_key)
+            worker.idle_key = None
+            if not profile.idle:
+                self.idle_profiles.pop(profile, None)
+        if worker.open_slots < 0:
+            self.loaded[worker] = None
+        else:
+            self.loaded.pop(worker, None)
+        if not closed and not idle and len(worker.inflight) < worker.info.slots + MAX_AHEAD:
+            profile.spare[worker] = None
+        else:
+            profile.spare.pop(worker, None)
+
+    def expects(self, requirement: Requirement) -> bool:
+        """Whether a local worker that is being started could meet the requirement."""
+        return any(meets(role, skills, requirement.role, requirement.skills) for role, skills in self.expected.values())
+
+
+def ahead_allowed(mean: float | None, timeout: float | None) -> int:
+    """How many tasks of a measured run time may wait at a worker beyond what it runs.
+
+    None before the first was measured, and none where a timeout must not include waiting behind others.
+    """
+    if mean is None or timeout is not None:
+        return 0
+    return min(MAX_AHEAD, int(AHEAD_MICROS / max(mean, LEAST_MICROS)))

@@ -1,0 +1,168 @@
+"""From messages to frames and back.
+
+Frame 0 is the header (JSON of a wire model), frame 1 the small payloads joined, further frames the large ones in
+slices: one big frame over a slow link outlives the heartbeat and cuts the connection, many slices do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from callboard.messages.errors import PayloadTooLarge, WireError
+from callboard.messages.payload import OUT_OF_BAND, Buffer, Payload
+from callboard.messages.wire import ADAPTER, AnyMessage, Carrier
+
+SLICE = 4 * 1024 * 1024
+MAX_FRAME = 8 * 1024 * 1024
+"""Frames above this (bytes) are cut off at the receiving socket; nothing honest sends one."""
+MAX_FRAMES = 2048
+MAX_PAYLOAD = 1024 * 1024 * 1024
+"""Default limit of one value (bytes)."""
+
+
+class Large(NamedTuple):
+    """A payload in frames of its own. ``lengths`` are those of its buffers, ``frames`` their slices in order."""
+
+    lengths: tuple[int, ...]
+    frames: tuple[Any, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all buffers together."""
+        return sum(self.lengths)
+
+
+Packed = bytes | Large
+"""A payload as it travels: never looked into on the way."""
+
+
+def pack(payload: Payload, limit: int = MAX_PAYLOAD, what: str = "a value") -> Packed:
+    """Make a payload ready to travel; `PayloadTooLarge` names ``what`` when it has more than ``limit`` bytes."""
+    if type(payload) is bytes and len(payload) < OUT_OF_BAND:
+        return payload
+    buffers = [payload] if isinstance(payload, bytes) else payload
+    views = [memoryview(buffer).cast("B") for buffer in buffers]
+    lengths = tuple(view.nbytes for view in views)
+    if sum(lengths) > limit:
+        raise PayloadTooLarge(f"{what} has {sum(lengths):,} bytes; max_payload is {limit:,} bytes")
+    return Large(lengths, tuple(piece for view in views for piece in _slices(view)))
+
+
+def unpack(packed: Packed) -> Payload:
+    """The payload as `messages.payload.loads` takes it; slices of one buffer are put together."""
+    if type(packed) is bytes:
+        return packed
+    assert isinstance(packed, Large)
+    frames = iter(packed.frames)
+    buffers = [_joined(length, frames) for length in packed.lengths]
+    return list(buffers)
+
+
+def size_of(packed: Packed) -> int:
+    """Bytes of a packed payload."""
+    return len(packed) if type(packed) is bytes else packed.size  # type: ignore[union-attr]
+
+
+class Columns(NamedTuple):
+    """How payloads are told of in a header, and their frames."""
+
+    sizes: list[int]
+    large: dict[int, list[int]]
+    frames: list[Any]
+
+
+def columns(payloads: Sequence[Packed]) -> Columns:
+    """Lay out payloads for one message."""
+    sizes = [len(payload) if type(payload) is bytes else -1 for payload in payloads]
+    if -1 not in sizes:
+        return Columns(sizes, {}, [b"".join(payloads)] if payloads else [])  # type: ignore[arg-type]
+    large: dict[int, list[int]] = {}
+    frames: list[Any] = [b"".join(payload for payload in payloads if type(payload) is bytes)]
+    for index, payload in enumerate(payloads):
+        if isinstance(payload, Large):
+            large[index] = list(payload.lengths)
+            frames += payload.frames
+    return Columns(sizes, large, frames)
+
+
+def encode(message: AnyMessage, frames: Iterable[Any] = ()) -> list[Any]:
+    """The frames of a message: its header and the payload frames that `columns` made."""
+    return [message.__pydantic_serializer__.to_json(message), *frames]
+
+
+def decode(frames: Sequence[Any]) -> tuple[AnyMessage, list[Packed]]:
+    """The message of received frames (bytes, or objects with ``.bytes`` and ``.buffer``) and its payloads.
+
+    Raises `WireError` for anything that is not exactly a message of this protocol.
+    """
+    if not 1 <= len(frames) <= MAX_FRAMES:
+        raise WireError(f"a message of {len(frames)} frames")
+    try:
+        message = ADAPTER.validate_json(_bytes(frames[0]))
+    except (ValidationError, RecursionError) as error:
+        raise WireError(f"not a message: {str(error)[:500]}") from None
+    if not isinstance(message, Carrier) or not message.sizes:
+        if len(frames) > 1:
+            raise WireError(f"{message.kind} came with {len(frames) - 1} frames too many")
+        return message, []
+    return message, _cut(message, frames)
+
+
+def _cut(message: Carrier, frames: Sequence[Any]) -> list[Packed]:
+    if len(frames) < 2:
+        raise WireError("payloads are missing")
+    joined = _bytes(frames[1])
+    payloads: list[Packed] = []
+    position, following = 0, 2
+    for index, size in enumerate(message.sizes):
+        if size >= 0:
+            payloads.append(joined[position : position + size])
+            position += size
+        else:
+            lengths = tuple(message.large.get(index, ()))
+            count = sum(_slice_count(length) for length in lengths)
+            pieces = tuple(frames[following : following + count])
+            _check_slices(lengths, pieces)
+            payloads.append(Large(lengths, pieces))
+            following += count
+    if position != len(joined) or following != len(frames):
+        raise WireError("payloads and their sizes do not agree")
+    return payloads
+
+
+def _check_slices(lengths: tuple[int, ...], pieces: tuple[Any, ...]) -> None:
+    wanted = [min(SLICE, length - start) for length in lengths for start in range(0, max(length, 1), SLICE)]
+    if not lengths or min(lengths) < 0 or [len(_view(piece)) for piece in pieces] != wanted:
+        raise WireError("a large payload's slices do not have its lengths")
+
+
+def _slice_count(length: int) -> int:
+    return max(1, -(-length // SLICE))
+
+
+def _slices(view: memoryview) -> list[memoryview]:
+    return [view[start : start + SLICE] for start in range(0, max(view.nbytes, 1), SLICE)]
+
+
+def _joined(length: int, frames: Any) -> Buffer:
+    count = _slice_count(length)
+    if count == 1:
+        return _view(next(frames))
+    whole = bytearray(length)
+    position = 0
+    for _ in range(count):
+        piece = _view(next(frames))
+        whole[position : position + len(piece)] = piece
+        position += len(piece)
+    return whole
+
+
+def _bytes(frame: Any) -> bytes:
+    return frame if isinstance(frame, bytes) else frame.bytes
+
+
+def _view(frame: Any) -> memoryview:
+    return memoryview(frame.buffer if hasattr(frame, "buffer") else frame).cast("B")

@@ -1,0 +1,90 @@
+"""Values as bytes: plain pickle where it serves, cloudpickle for what only it can carry.
+
+cloudpickle is the one guest on this floor: a value that plain pickle refuses (a lambda, a class of ``__main__``) has
+to become bytes before anything above can send it. It is imported at the first such value.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from callboard.messages.errors import CannotPickle
+
+Buffer = bytes | bytearray | memoryview
+Payload = bytes | list[Buffer]
+"""A pickle; or a list of the pickle and the out-of-band buffers (pickle protocol 5) that it refers to."""
+
+OUT_OF_BAND = 32 * 1024
+"""Buffers of fewer bytes are copied into the pickle: a frame of their own costs more than the copy."""
+
+
+def dumps_small(value: Any) -> bytes:
+    """Pickle ``value`` in one piece; the ways of `dumps`, for what is known to be small."""
+    try:
+        data = pickle.dumps(value, protocol=5)
+    except Exception:  # pickle raises whatever a __reduce__ raises; cloudpickle says it again where it matters
+        return _cloudpickle().dumps(value, protocol=5)
+    # Classes and functions of __main__ pickle by name without complaint and are not to be found in another process.
+    return _cloudpickle().dumps(value, protocol=5) if b"__main__" in data else data
+
+
+def dumps(value: Any, what: str) -> Payload:
+    """Pickle ``value``, large buffers out of band and uncopied; `CannotPickle` names ``what`` it was."""
+    kind = type(value)
+    if kind is int or kind is float or kind is bool or value is None or (kind is str and len(value) < OUT_OF_BAND):
+        return pickle.dumps(value, 5)
+    buffers: list[Buffer] = []
+
+    def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if view.nbytes < OUT_OF_BAND:
+            return True
+        buffers.append(view)
+        return False
+
+    try:
+        try:
+            data = pickle.dumps(value, 5, buffer_callback=keep_in_band)
+            by_name = b"__main__" in data
+        except Exception:  # whatever a user's __reduce__ raises; cloudpickle gets its try
+            by_name = True
+        if by_name:
+            buffers.clear()
+            data = _cloudpickle().dumps(value, 5, buffer_callback=keep_in_band)
+    except Exception as error:
+        raise CannotPickle(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
+    return [data, *buffers] if buffers else data
+
+
+def loads(payload: Payload | Sequence[Buffer]) -> Any:
+    """The value of a payload. Only for payloads from a peer that has proved a key."""
+    if isinstance(payload, bytes):
+        return pickle.loads(payload)
+    return pickle.loads(payload[0], buffers=payload[1:])
+
+
+def size_of(payload: Payload) -> int:
+    """How many bytes a payload has, buffers included."""
+    if isinstance(payload, bytes):
+        return len(payload)
+    return sum(memoryview(part).nbytes for part in payload)
+
+
+def _cloudpickle() -> Any:
+    import cloudpickle
+
+    return cloudpickle
+
+
+def pickled_by_value(thing: Any) -> bool:
+    """Whether a class or function can only be carried by value: it is of ``__main__``, nested, or not importable."""
+    module = getattr(thing, "__module__", None)
+    if module is None or module == "__main__" or module not in sys.modules:
+        return True
+    found: Any = sys.modules[module]
+    for part in thing.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is not thing

@@ -1,0 +1,382 @@
+"""What peers say to each other: frozen models, one discriminated union.
+
+A message is a header frame (one of these models as JSON) and the frames of its payloads (see `messages.codec`). What
+goes often travels as columns: one model a batch, whose fields are lists of one length, since a model per task costs
+more than all the rest. Rare properties are sparse: a mapping from the row's index. Commands are in the imperative,
+reports in the past.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from callboard.messages.failure import Failure
+from callboard.messages.task import TaskSpec
+
+PROTOCOL = 1
+MAX_ROWS = 100_000
+MAX_ID = 256
+
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
+Name = Annotated[str, Field(max_length=1024)]
+Rows = Annotated[list[int], Field(max_length=MAX_ROWS)]
+Ids = Annotated[list[Id], Field(max_length=MAX_ROWS)]
+Names = Annotated[list[Name], Field(max_length=MAX_ROWS)]
+
+
+class Message(BaseModel):
+    """Base of every message."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False)
+
+
+M = TypeVar("M", bound=Message)
+
+
+class Carrier(Message):
+    """A message with payloads. ``sizes``: bytes of each, those in the joined frame; -1 for one with frames of its own,
+    whose buffers' lengths stand in ``large``."""
+
+    sizes: Rows = []
+    large: dict[int, list[int]] = {}
+
+
+class Outcomes(Message):
+    """How tasks ended, as columns. ``payloads`` is the index of the output among the carrier's payloads, or -1."""
+
+    ids: Ids = []
+    names: Names = []
+    statuses: list[str] = []
+    workers: list[str | None] = []
+    attempts: Rows = []
+    micros: Rows = []
+    payloads: Rows = []
+    errors: dict[int, str] = {}
+    failures: dict[int, Failure] = {}
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        return _same_length(self, self.ids, self.names, self.statuses, self.workers, self.attempts, self.micros, self.payloads)
+
+
+def _same_length(message: M, *columns: list[Any]) -> M:
+    if len({len(column) for column in columns}) > 1:
+        raise ValueError(f"columns of {type(message).__name__} differ in length")
+    return message
+
+
+# -- joining and leaving ----------------------------------------------------------------------
+
+
+class Hello(Message):
+    """First word of a peer, and again after every reconnect: what it is, and what it runs and holds."""
+
+    kind: Literal["hello"] = "hello"
+    protocol: int = PROTOCOL
+    python: str
+    cloudpickle: str
+    peer: Literal["worker", "client"]
+    name: Name = ""
+    role: Name = ""
+    skills: dict[str, int] = {}
+    slots: Annotated[int, Field(ge=1, le=65536)] = 1
+    pid: int = 0
+    host: Name = ""
+    token: str | None = None  # names a local child to its supervisor
+    epoch: str | None = None  # of the manager it knew before
+    ids: Ids = []  # what it runs or has queued
+    fences: Rows = []
+    leaving: bool = False
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        return _same_length(self, self.ids, self.fences)
+
+
+class Welcome(Message):
+    """The manager takes the peer in. ``events`` is where the events are published; None tells to use the same host."""
+
+    kind: Literal["welcome"] = "welcome"
+    epoch: str
+    manager: Name = ""
+    events_endpoint: str | None = None
+    events_port: int | None = None
+    max_payload: int
+    watched: bool = False
+    resubmit: bool = False
+
+
+class Refusal(Message):
+    """The manager will not have the peer, and why; there is no use in trying again."""
+
+    kind: Literal["refusal"] = "refusal"
+    reason: str
+
+
+class Rejoin(Message):
+    """The manager does not know the peer (any more): it should say `Hello` again."""
+
+    kind: Literal["rejoin"] = "rejoin"
+
+
+class Probe(Message):
+    """Says nothing; whether it can be sent tells the manager who is there. ``acked`` as in `Assign`."""
+
+    kind: Literal["probe"] = "probe"
+    acked: int = 0
+
+
+class Leaving(Message):
+    """The worker takes no new work and ends when what it runs is done."""
+
+    kind: Literal["leaving"] = "leaving"
+
+
+class Goodbye(Message):
+    """The sender ends in order. From the manager it asks a worker to finish what it runs and end."""
+
+    kind: Literal["goodbye"] = "goodbye"
+
+
+# -- work -------------------------------------------------------------------------------------
+
+
+class Submit(Carrier):
+    """Tasks for the manager. Payloads: one a task, then fallback values, then code blobs in the order of ``codes``."""
+
+    kind: Literal["submit"] = "submit"
+    ids: Ids
+    names: Names
+    spec_of: Rows
+    specs: dict[int, TaskSpec] = {}
+    dependencies: dict[int, Ids] = {}
+    keys: dict[int, str] = {}
+    given: Rows = []
+    fallback_values: dict[int, int] = {}  # row -> index among the payloads
+    fallback_tasks: dict[int, int] = {}  # row -> row of the task that stands in, held until then
+    codes: Names = []
+    again: bool = False  # after a reconnect: what is known already is no duplicate
+    ask: int | None = None  # number of a question: is it accepted?
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        return _same_length(self, self.ids, self.names, self.spec_of)
+
+
+class Assign(Carrier):
+    """Tasks for a worker. Payloads: one a task, then outputs of ``inputs``, then code blobs in the order of ``codes``."""
+
+    kind: Literal["assign"] = "assign"
+    epoch: str
+    acked: int = 0  # the worker's reports up to this number have arrived
+    ids: Ids
+    names: Names
+    spec_of: Rows
+    fences: Rows  # number of the assignment: an answer with an older one is dropped
+    times: list[int] = []  # of submission, whole seconds since the epoch
+    attempts: dict[int, int] = {}  # row -> number of the attempt, where it is not the first
+    specs: dict[int, TaskSpec] = {}
+    inputs: Outcomes = Outcomes()
+    needs: dict[int, Rows] = {}  # row -> rows of inputs
+    events: dict[int, dict[str, Any]] = {}
+    codes: Names = []
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        return _same_length(self, self.ids, self.names, self.spec_of, self.fences, self.times)
+
+
+class Report(Carrier):
+    """How attempts ended. ``number`` counts the worker's reports, which it keeps until they are acknowledged.
+
+    ``endings`` are values of `Ending`. ``again`` is the retry policy's decision, taken where the exception was:
+    seconds until the next attempt.
+    """
+
+    kind: Literal["report"] = "report"
+    epoch: str
+    number: int
+    ids: Ids
+    fences: Rows
+    endings: Rows
+    micros: Rows
+    errors: dict[int, str] = {}
+    failures: dict[int, Failure] = {}
+    again: dict[int, float] = {}
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        return _same_length(self, self.ids, self.fences, self.endings, self.micros)
+
+
+class Ending:
+    """How one attempt ended, as small integers for a column."""
+
+    COMPLETED = 0
+    FAILED = 1
+    CANCELLED = 2
+    TIMED_OUT = 3
+
+
+class Recall(Message):
+    """Asks a worker to hand back what it has not begun of these (all that is queued when empty)."""
+
+    kind: Literal["recall"] = "recall"
+    ids: Ids = []
+
+
+class HandBack(Message):
+    """The worker has not begun these and will not."""
+
+    kind: Literal["hand_back"] = "hand_back"
+    epoch: str
+    ids: Ids
+    fences: Rows
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        return _same_length(self, self.ids, self.fences)
+
+
+class Halt(Message):
+    """Asks a worker to stop these attempts; what is not begun is dropped. ``force``: see `Cancel`."""
+
+    kind: Literal["halt"] = "halt"
+    ids: Ids
+    force: bool = False
+
+
+class Park(Message):
+    """The task waits for other tasks and lends its slot (``parked``), or goes on."""
+
+    kind: Literal["park"] = "park"
+    task_id: Id
+    parked: bool
+
+
+class Deliver(Carrier):
+    """Results for a client, which acknowledges them by ``number``."""
+
+    kind: Literal["deliver"] = "deliver"
+    number: int
+    outcomes: Outcomes
+
+
+class Ack(Message):
+    """All up to this number have arrived."""
+
+    kind: Literal["ack"] = "ack"
+    number: int
+
+
+class Cancel(Message):
+    """A client wants these cancelled; ``force`` ends the process of a plain function that will not stop."""
+
+    kind: Literal["cancel"] = "cancel"
+    ids: Ids
+    force: bool = False
+
+
+# -- events -----------------------------------------------------------------------------------
+
+
+class Say(Carrier):
+    """Something a peer publishes: progress, the start of a task, or a person's own event.
+
+    ``data`` are plain values; with ``rich``, the one payload is a pickled mapping of the others.
+    """
+
+    kind: Literal["say"] = "say"
+    topic: Name
+    task_id: Id | None = None
+    attempt: int = 0
+    time: float
+    data: dict[str, Any] = {}
+    rich: bool = False
+
+
+class Watch(Message):
+    """Whether anybody listens to the start of tasks, which a worker tells only then."""
+
+    kind: Literal["watch"] = "watch"
+    started: bool
+
+
+class Published(Carrier):
+    """Events of one topic, as columns; sequences run from ``first``. Payload i is the pickled rich data of row ``rich[i]``."""
+
+    kind: Literal["published"] = "published"
+    epoch: str
+    topic: Name
+    first: int
+    times: list[float]
+    ids: list[str | None]
+    names: list[str | None]
+    workers: list[str | None]
+    data: list[dict[str, Any]]
+    rich: Rows = []
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        return _same_length(self, self.times, self.ids, self.names, self.workers, self.data)
+
+
+class Beacon(Message):
+    """Where each topic's sequence stands, so that quiet subscribers notice a gap; answers a subscription's ``nonce``."""
+
+    kind: Literal["beacon"] = "beacon"
+    epoch: str
+    sequences: dict[str, int]
+
+
+# -- questions --------------------------------------------------------------------------------
+
+
+class Ask(Carrier):
+    """A question or an order to the manager, by name; rare, so its arguments are a mapping."""
+
+    kind: Literal["ask"] = "ask"
+    number: int
+    what: Name
+    arguments: dict[str, Any] = {}
+
+
+class Answer(Message):
+    """The answer to a question: plain values, or the failure to give one."""
+
+    kind: Literal["answer"] = "answer"
+    number: int
+    value: Any = None
+    failure: Failure | None = None
+
+
+AnyMessage = Annotated[
+    Hello
+    | Welcome
+    | Refusal
+    | Rejoin
+    | Probe
+    | Leaving
+    | Goodbye
+    | Submit
+    | Assign
+    | Report
+    | Recall
+    | HandBack
+    | Halt
+    | Park
+    | Deliver
+    | Ack
+    | Cancel
+    | Say
+    | Watch
+    | Published
+    | Beacon
+    | Ask
+    | Answer,
+    Field(discriminator="kind"),
+]
+
+ADAPTER: TypeAdapter[AnyMessage] = TypeAdapter(AnyMessage)

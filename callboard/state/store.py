@@ -1,0 +1,129 @@
+"""What every place where state is kept can do: versioned bytes under keys, and transactions of many."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from callboard.messages.errors import CannotStore, InvalidSetting, VersionConflict
+
+ABSENT = 0
+"""As an expected version: there must be no such record."""
+
+MAX_KEY = 1024
+"""Bytes of UTF-8 that a key may have; PostgreSQL's index takes little more."""
+
+_random = random.SystemRandom()
+
+
+class Record(NamedTuple):
+    """What stands under a key. The version is that of the transaction that wrote it."""
+
+    key: str
+    value: bytes
+    version: int
+
+
+class Put(NamedTuple):
+    """Write ``value``: whatever stands there (``expected=None``), over one version only, or where nothing is (`ABSENT`)."""
+
+    key: str
+    value: bytes
+    expected: int | None = None
+
+
+class Delete(NamedTuple):
+    """Remove what stands there, if anything (``expected=None``), or one version only."""
+
+    key: str
+    expected: int | None = None
+
+
+Change = Put | Delete
+
+
+class Store(Protocol):
+    """Keys are texts, ordered by code point; values are bytes.
+
+    Every transaction has a version of its own, a number that no other transaction bears; it says nothing about order.
+    Since it is never used again, a record that was deleted and written anew cannot be mistaken for the old one.
+    Safe to use from several threads; SQL and Redis stores from several processes at once. Every method may raise
+    `StoreUnavailable`; what was being written is then there completely or not at all.
+    """
+
+    def get(self, key: str) -> Record | None:
+        """The record of a key, None where there is none."""
+        ...
+
+    def scan(self, prefix: str = "", after: str | None = None, limit: int | None = None) -> list[Record]:
+        """The records whose keys begin with ``prefix``, in the order of keys; those above ``after``, ``limit`` at most."""
+        ...
+
+    def transact(self, changes: Sequence[Change]) -> int:
+        """Carry out all changes or none; return the version that all written records now bear.
+
+        Raises `VersionConflict` when an expected version does not stand there, with nothing written. A key may occur
+        once only.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections. Closing twice does nothing; what comes after raises `StoreUnavailable`."""
+        ...
+
+    def put(self, key: str, value: bytes, expected: int | None = None) -> int:
+        """Write one record and return its version; see `Put`."""
+        return self.transact((Put(key, value, expected),))
+
+    def delete(self, key: str, expected: int | None = None) -> None:
+        """Remove one record; see `Delete`."""
+        self.transact((Delete(key, expected),))
+
+
+def fresh_version() -> int:
+    """A version that no transaction ever bore: 62 random bits, never zero, so that it fits a signed 64-bit column."""
+    return _random.getrandbits(62) | 1
+
+
+def check_changes(changes: Sequence[Change]) -> None:
+    """Refuse what no store could carry out, so that all of them refuse alike."""
+    for change in changes:
+        key = change.key
+        try:
+            size = len(key.encode())
+        except (UnicodeEncodeError, AttributeError) as error:
+            raise CannotStore(f"a key must be a text that UTF-8 can encode, not {key!r}") from error
+        if not 0 < size <= MAX_KEY or "\0" in key:
+            raise CannotStore(f"a key must have 1 to {MAX_KEY} bytes, none of them NUL; {key[:80]!r} has {size}")
+        if type(change) is Delete:
+            if change.expected == ABSENT:
+                raise InvalidSetting(f"delete of {key!r}: what is expected to be absent cannot be deleted")
+        elif not isinstance(change.value, bytes):
+            raise CannotStore(f"the value of {key!r} must be bytes, not {type(change.value).__name__}")
+    if len(changes) > 1 and len({change.key for change in changes}) < len(changes):
+        raise InvalidSetting("a transaction names a key twice")
+
+
+def check_scan(limit: int | None) -> None:
+    """Refuse a limit that asks for fewer records than none."""
+    if limit is not None and limit < 0:
+        raise InvalidSetting(f"limit must be 0 or more, not {limit}")
+
+
+def conflict(key: str, expected: int) -> VersionConflict:
+    """The error that tells which record was not as expected."""
+    if expected == ABSENT:
+        return VersionConflict(f"record {key!r} exists already; nothing was written")
+    return VersionConflict(f"record {key!r} was changed or deleted by somebody else since it was read; nothing was written")
+
+
+def end_of(prefix: str) -> str | None:
+    """The least text above all that begin with ``prefix``; None where there is none."""
+    while prefix:
+        code = ord(prefix[-1]) + 1
+        prefix = prefix[:-1]
+        if code <= 0x10FFFF:
+            # Surrogates cannot be encoded, so that the text after U+D7FF is U+E000.
+            return prefix + chr(0xE000 if 0xD800 <= code <= 0xDFFF else code)
+    return None

@@ -1,0 +1,91 @@
+"""What every test can ask for: full counts, figures in the summary, and a look for what was left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+FIGURES = pytest.StashKey[list[tuple[str, str]]]()
+SETTLE_SECONDS = 3.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="full counts, and the tests marked full")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    skip = pytest.mark.skip(reason="runs only with --full")
+    for item in items:
+        if "full" in item.keywords:
+            item.add_marker(skip)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash[FIGURES]
+    if figures:
+        terminalreporter.section("figures")
+        width = max(len(name) for name, _ in figures)
+        for name, value in figures:
+            terminalreporter.write_line(f"{name:<{width}}  {value}")
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether the full counts are wanted."""
+    return bool(pytestconfig.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+def figure(pytestconfig: pytest.Config) -> Callable[[str, object], None]:
+    """Shows a figure in the summary at the end of the run."""
+
+    def show(name: str, value: object) -> None:
+        pytestconfig.stash[FIGURES].append((name, f"{value:,.4g}" if isinstance(value, float) else str(value)))
+
+    return show
+
+
+@pytest.fixture
+def no_leaks() -> Iterator[None]:
+    """Fails the test when threads, child processes or file descriptors outlive it."""
+    before = _holdings()
+    yield
+    gc.collect()
+    deadline = time.monotonic() + SETTLE_SECONDS
+    # What was told to end may take a moment to be gone; what is still there after that is a leak.
+    while (left := _holdings() - before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if left:
+        pytest.fail("left behind: " + ", ".join(sorted(left)))
+
+
+def _holdings() -> set[str]:
+    threads = {f"thread {thread.name} ({thread.ident})" for thread in threading.enumerate()}
+    return threads | _children() | _descriptors()
+
+
+def _children() -> set[str]:
+    return {f"process {child.pid}" for child in psutil.Process().children(recursive=True)}
+
+
+def _descriptors() -> set[str]:
+    found = set()
+    for entry in Path("/proc/self/fd").glob("*"):
+        try:
+            found.add(f"descriptor {entry.name} -> {os.readlink(entry)}")
+        except OSError:  # the one that lists the folder is gone by now
+            continue
+    return found
