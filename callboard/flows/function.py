@@ -1,0 +1,227 @@
+"""Functions as tasks: ``@task`` and the quick way from a call to what travels of it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
+
+from callboard.flows.declaration import Names, Skills
+from callboard.flows.signature import Signature, signature_of
+from callboard.flows.spec import intern_spec
+from callboard.flows.task import Task
+from callboard.messages.code import Code, capture
+from callboard.messages.errors import InvalidTask
+from callboard.messages.payload import dumps
+from callboard.messages.task import Reference, Submission, TaskSpec, WorkKind, fresh_id
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class FunctionTask(Task):
+    """A function as a task. ``args`` and ``kwargs`` are given now; in a flow the other arguments are found by name.
+
+    Tasks among the arguments become dependencies and arrive as their outputs. ``revert`` is a function that undoes.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        kwargs: Mapping[str, Any] | None = None,
+        revert: Callable[..., Any] | None = None,
+        name: str | None = None,
+        dependencies: Iterable[str | Task] = (),
+        **declared: Any,
+    ) -> None:
+        if not callable(function):
+            raise InvalidTask(f"a FunctionTask needs a function, not {function!r}")
+        self.function = function
+        self.args = args
+        self.kwargs = dict(kwargs or {})
+        self.revert_function = revert
+        given = [value for value in (*args, *self.kwargs.values()) if isinstance(value, Task)]
+        super().__init__(name or _name_of(function), dependencies=[*dependencies, *given], **declared)
+
+    def execute(self, *args: Any, **inputs: Any) -> Any:
+        """Call the function with what was given and what was found."""
+        return self.function(*self.args, **self.kwargs, **inputs)
+
+    def revert(self, *args: Any, **inputs: Any) -> Any:
+        """Call the function that undoes, with those of ``inputs`` that it takes."""
+        if self.revert_function is not None:
+            return self.revert_function(**inputs)
+        return None
+
+    @property
+    def reverts(self) -> bool:
+        """Whether there is something that undoes."""
+        return self.revert_function is not None
+
+    def signature(self) -> Signature:
+        """The arguments of the function that were not given yet."""
+        whole = signature_of(self.function)
+        given = set(whole.names[: len(self.args)]) | set(self.kwargs)
+        left = [tuple(name for name in names if name not in given) for names in (whole.required, whole.optional)]
+        return Signature(left[0], left[1], whole.open)
+
+    def revert_signature(self) -> Signature:
+        """The arguments of the function that undoes."""
+        return Signature((), (), False) if self.revert_function is None else signature_of(self.revert_function)
+
+    def submission(self) -> Submission:
+        """What travels: the function's code and the arguments, with a `Reference` in place of each Task."""
+        task_id = self._submission_id()
+        code = capture(self.function, self._label())
+        kwargs = self.kwargs
+        if self.input_data:
+            kwargs = {**self._own_inputs(), **kwargs}
+        args, kwargs = _with_references(self.args, kwargs)
+        payload = dumps((args, kwargs, self.metadata or {}), f"an argument of {self._label()}")
+        return self._submission(task_id, self.spec(code), payload, code)
+
+    def spec(self, code: Code | None = None) -> TaskSpec:
+        """What all calls of the function, declared like this, share."""
+        if code is None:
+            code = capture(self.function, self._label())
+        return intern_spec(
+            WorkKind.CALL,
+            self.processor,
+            self.skills,
+            self.priority,
+            self.timeout,
+            self.expires_in,
+            self.retry_policy,
+            self.breaker,
+            self.idempotent,
+            self.version,
+            code.digest,
+            _name_of(self.function),
+        )
+
+
+class TaskFunction(Protocol[P, R_co]):
+    """A decorated function: callable as before, and ``task(*args, **kwargs)`` makes a Task of a call."""
+
+    task: Maker
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the function here and now."""
+        ...
+
+
+class Maker:
+    """Makes Tasks of one function's calls, all declared alike."""
+
+    def __init__(self, function: Callable[..., Any], declared: Mapping[str, Any]) -> None:
+        self.function = function
+        self.declared = dict(declared)
+        self.pattern = FunctionTask(function, **self.declared)  # says at once what cannot work
+
+    def __call__(self, *args: Any, **kwargs: Any) -> FunctionTask:
+        """A task that calls the function with these arguments; Tasks among them are waited for."""
+        return FunctionTask(self.function, *args, kwargs=kwargs, **self.declared)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.function, self.declared)
+
+
+@overload
+def task(function: Callable[P, R], /) -> TaskFunction[P, R]: ...
+@overload
+def task(
+    *,
+    name: str | None = None,
+    processor: str | None = None,
+    requires: Names | None = None,
+    provides: Names | None = None,
+    rebind: Names | None = None,
+    inject: Mapping[str, Any] | None = None,
+    skills: Skills | None = None,
+    priority: int | None = None,
+    timeout: float | None = None,
+    expires_in: float | None = None,
+    retry_policy: Any = None,
+    breaker: Any = None,
+    fallback: Any = None,
+    idempotent: bool | None = None,
+    version: tuple[int, int] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    revert: Callable[..., Any] | None = None,
+) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
+def task(function: Callable[..., Any] | None = None, /, **declared: Any) -> Any:
+    """Make a function a task, declared by the keywords of `Task`; it stays callable as before.
+
+    ``f.task(*args, **kwargs)`` makes the Task of a call. The function object itself stays what it was, so that it
+    pickles by name wherever it did.
+    """
+    if function is None:
+        return lambda decorated: task(decorated, **declared)
+    if not callable(function):
+        raise InvalidTask(f"@task decorates a function, not {function!r}")
+    try:
+        function.task = Maker(function, declared)  # type: ignore[attr-defined]
+    except AttributeError as error:
+        raise InvalidTask(f"@task cannot mark {function!r}; write a def that calls it") from error
+    return cast(TaskFunction[..., Any], function)
+
+
+class _Call(NamedTuple):
+    function: weakref.ref[Any]
+    spec: TaskSpec
+    code: Code
+    name: str
+    what: str
+
+
+_calls: dict[int, _Call] = {}
+
+
+def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
+    """What travels of the call ``function(*args, **kwargs)``; what depends on the function alone is made once. Thread-safe."""
+    call = _calls.get(id(function))
+    if call is None or call.function() is not function:
+        call = _remember(function)
+    dependencies: tuple[str, ...] = ()
+    for value in args:
+        if isinstance(value, Task):
+            break
+    else:
+        for value in kwargs.values():
+            if isinstance(value, Task):
+                break
+        else:
+            return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), dependencies, call.code)
+    dependencies = tuple(dict.fromkeys(value.id for value in (*args, *kwargs.values()) if isinstance(value, Task)))
+    args, kwargs = _with_references(args, kwargs)
+    return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), dependencies, call.code)
+
+
+def _remember(function: Callable[..., Any]) -> _Call:
+    if not callable(function):
+        raise InvalidTask(f"a call needs a function, not {function!r}")
+    maker = getattr(function, "task", None)
+    pattern = maker.pattern if isinstance(maker, Maker) else FunctionTask(function)
+    code = capture(function, f"function {pattern.name!r}")
+    what = f"an argument of {pattern.name!r}"
+    key = id(function)
+    try:
+        reference = weakref.ref(function, lambda _: _calls.pop(key, None))
+    except TypeError:  # cannot be watched, so it is looked at anew each time
+        return _Call(cast("weakref.ref[Any]", lambda: None), pattern.spec(code), code, pattern.name, what)
+    call = _calls[key] = _Call(reference, pattern.spec(code), code, pattern.name, what)
+    return call
+
+
+def _with_references(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return tuple(map(_referred, args)), {name: _referred(value) for name, value in kwargs.items()}
+
+
+def _referred(value: Any) -> Any:
+    return Reference(task_id=value.id) if isinstance(value, Task) else value
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", None) or type(function).__name__

@@ -1,0 +1,366 @@
+"""The one Task: what a person declares, for a worker's processor, for a flow, or with code of its own."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from callboard.flows.binding import Binding, bind, extract, places
+from callboard.flows.declaration import CHECKS, Names, Skills, checked
+from callboard.flows.signature import Signature, signature_of
+from callboard.flows.spec import intern_spec
+from callboard.messages.code import Code, capture
+from callboard.messages.context import current
+from callboard.messages.errors import InvalidTask
+from callboard.messages.failure import Failure
+from callboard.messages.outcome import Outcome
+from callboard.messages.payload import dumps
+from callboard.messages.result import TaskResult
+from callboard.messages.status import TaskStatus
+from callboard.messages.task import Submission, TaskSpec, WorkKind, fresh_id
+
+_LEFT_BEHIND = frozenset({"_sent_as", "dependencies", "_sources", "retry_policy", "breaker", "fallback", "idempotency_key"})
+"""What an instance does not take along to a worker: it has gone into the submission, or means nothing there."""
+
+
+class _FreshId:
+    """Makes a task's id when it is first asked for; later reads find it on the instance."""
+
+    def __get__(self, task: Task | None, owner: type[Task] | None = None) -> Any:
+        return self if task is None else task.__dict__.setdefault("id", fresh_id())
+
+
+class _Attempt:
+    """The number of the running attempt, from 1; a plain attribute of the same name hides it."""
+
+    def __get__(self, task: Task | None, owner: type[Task] | None = None) -> Any:
+        if task is None:
+            return self
+        work = current.get()
+        return 1 if work is None else work.attempt
+
+
+class Task:
+    """A piece of work, declared once and submitted as often as wanted; submitting never changes it.
+
+    With a ``processor`` it goes to the workers of that role. A subclass with ``execute`` carries its own code: its
+    inputs are found by the names in the signature, and ``revert`` undoes it. ``requires``, ``rebind``, ``provides`` and
+    ``inject`` say under which stored names inputs and results are found. Each keyword but ``dependencies`` and ``id``
+    may also be given by a class, as an attribute of its name or of that name after ``default_``; left out, the class's
+    value holds. ``timeout`` (seconds) bounds one attempt, ``expires_in`` (seconds) the time during which no capable
+    worker is there. ``dependencies`` are ids or Tasks. `InvalidTask` says at once what cannot work.
+    """
+
+    name: str = "Task"
+    processor: str | None = None
+    input_data: Mapping[str, Any] | None = None
+    requires: Any = None
+    provides: Any = None
+    rebind: Any = None
+    inject: Mapping[str, Any] | None = None
+    dependencies: tuple[str, ...] = ()
+    skills: Mapping[str, int] | None = None
+    priority: int = 0
+    timeout: float | None = None
+    expires_in: float | None = None
+    retry_policy: Any = None
+    breaker: Any = None
+    fallback: Any = None
+    idempotency_key: str | None = None
+    idempotent: bool = False
+    version: tuple[int, int] = (1, 0)
+    metadata: Mapping[str, Any] | None = None
+    id: Any = _FreshId()
+    attempt: Any = _Attempt()
+
+    _given_id: bool = False
+    _sources: tuple[Task, ...] = ()
+    _named: ClassVar[bool] = False
+    carries_code: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        name: str | None = None,
+        processor: str | None = None,
+        input_data: Mapping[str, Any] | None = None,
+        *,
+        requires: Names | None = None,
+        provides: Names | None = None,
+        rebind: Names | None = None,
+        inject: Mapping[str, Any] | None = None,
+        dependencies: Iterable[str | Task] = (),
+        skills: Skills | None = None,
+        priority: int | None = None,
+        timeout: float | None = None,
+        expires_in: float | None = None,
+        retry_policy: Any = None,
+        breaker: Any = None,
+        fallback: Any = None,
+        idempotency_key: str | None = None,
+        idempotent: bool | None = None,
+        version: tuple[int, int] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        id: str | None = None,
+    ) -> None:
+        # The commonest three by hand: a million tasks are declared by a name, a processor and inputs alone.
+        if name is not None:
+            self.name = name if type(name) is str and name else checked("name", name, "a task")
+        if processor is not None:
+            self.processor = processor if type(processor) is str and processor else checked("processor", processor, self._label())
+        if input_data is not None:
+            self.input_data = input_data if type(input_data) is dict else checked("input_data", input_data, self._label())
+        if requires is not None:
+            self._declare("requires", requires)
+        if provides is not None:
+            self._declare("provides", provides)
+        if rebind is not None:
+            self._declare("rebind", rebind)
+        if inject is not None:
+            self._declare("inject", inject)
+        if skills is not None:
+            self._declare("skills", skills)
+        if priority is not None:
+            self._declare("priority", priority)
+        if timeout is not None:
+            self._declare("timeout", timeout)
+        if expires_in is not None:
+            self._declare("expires_in", expires_in)
+        if retry_policy is not None:
+            self._declare("retry_policy", retry_policy)
+        if breaker is not None:
+            self._declare("breaker", breaker)
+        if fallback is not None:
+            self._declare("fallback", fallback)
+        if idempotency_key is not None:
+            self._declare("idempotency_key", idempotency_key)
+        if idempotent is not None:
+            self._declare("idempotent", idempotent)
+        if version is not None:
+            self._declare("version", version)
+        if metadata is not None:
+            self._declare("metadata", metadata)
+        if id is not None:
+            if not isinstance(id, str) or not id:
+                raise InvalidTask(f"id of {self._label()} must be a text that is not empty, not {id!r}")
+            self.id = id
+            self._given_id = True
+        if dependencies:
+            self._depend(dependencies)
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "name" in cls.__dict__ or "default_name" in cls.__dict__:
+            cls._named = True
+        elif not cls._named:
+            cls.name = cls.__name__
+        for field in CHECKS:
+            declared = cls.__dict__.get(f"default_{field}", cls.__dict__.get(field))
+            if declared is not None and not hasattr(declared, "__get__"):
+                setattr(cls, field, checked(field, declared, f"class {cls.__qualname__}"))
+        cls.carries_code = cls.execute is not Task.execute
+
+    # -- to override -------------------------------------------------------------------------
+
+    def execute(self, *args: Any, **inputs: Any) -> Any:
+        """Do the work; override it, plain or async, with the inputs as arguments by name. A plain return value completes."""
+        raise NotImplementedError(f"task {self.name!r} has no execute() of its own")
+
+    def revert(self, *args: Any, **inputs: Any) -> Any:
+        """Undo the work. May take ``result`` (the output, or the `Failure`), ``flow_failures``, and inputs by name."""
+
+    # -- for the code in execute ----------------------------------------------------------------
+
+    def complete(self, result: Any = None) -> TaskResult:
+        """Make the result of a success, to be returned from ``execute``."""
+        return TaskResult(self.id, self.name, TaskStatus.COMPLETED, output=result, attempts=self.attempt)
+
+    def fail(self, reason: str, output: Any = None) -> TaskResult:
+        """Make the result of a failure, to be returned from ``execute``; nothing is raised."""
+        return TaskResult(self.id, self.name, TaskStatus.FAILED, output=output, error=str(reason), attempts=self.attempt)
+
+    def update_progress(self, fraction: float, text: str = "") -> None:
+        """Tell listeners how far the work is; outside of 0 to 1 it is brought inside, with a warning."""
+        if not 0.0 <= fraction <= 1.0:
+            warnings.warn(f"progress {fraction!r} of task {self.name!r} is outside of 0 to 1", stacklevel=2)
+            fraction = min(max(fraction, 0.0), 1.0)
+        work = current.get()
+        if work is not None:
+            work.progress(fraction, text)
+
+    def notify(self, topic: str, **data: Any) -> None:
+        """Publish an event of your own to those who listen to the run."""
+        work = current.get()
+        if work is not None:
+            work.emit(topic, **data)
+
+    # -- running it ---------------------------------------------------------------------------
+
+    def run(self, **inputs: Any) -> TaskResult:
+        """Call ``execute`` here and now, once, without retries or listeners; what it raises is the result's failure."""
+        try:
+            outcome = self.perform(inputs)
+            if isinstance(outcome, Awaitable):
+                outcome = _finish(outcome)
+        except Exception as error:  # the user's code
+            failure = Failure.of(error)
+            return TaskResult(self.id, self.name, TaskStatus.FAILED, error=str(failure), failure=failure, attempts=1)
+        status = TaskStatus.COMPLETED if outcome.success else TaskStatus.FAILED
+        return TaskResult(self.id, self.name, status, outcome.output, outcome.error, attempts=1)
+
+    def perform(self, inputs: Mapping[str, Any], dependencies: Mapping[str, TaskResult] | None = None) -> Outcome | Awaitable[Outcome]:
+        """Call ``execute`` with ``inputs`` (by argument) and say what came of it; what it raises passes through.
+
+        Required arguments that ``inputs`` lacks are looked for in the outputs of ``dependencies``, by what those tasks
+        provide. An async ``execute`` gives an awaitable of the Outcome.
+        """
+        arguments = dict(inputs)
+        if dependencies:
+            self._take_outputs(arguments, dependencies)
+        value = self.execute(**arguments)
+        if inspect.isawaitable(value):
+            return _interpret_later(value)
+        return interpret(value)
+
+    def _take_outputs(self, arguments: dict[str, Any], dependencies: Mapping[str, TaskResult]) -> None:
+        binding = self.binding()
+        wanted = {name: argument for argument, name in {**binding.optional, **binding.required}.items() if argument not in arguments}
+        for task_id, provides in self.__dict__.get("_provided", {}).items():
+            result = dependencies.get(task_id)
+            if result is None:
+                continue
+            for name, value in extract(result.output, places(provides), f"task {result.name!r}").items():
+                if name in wanted:
+                    arguments[wanted[name]] = value
+        if "dependency_data" in wanted:
+            arguments["dependency_data"] = dependencies
+
+    # -- what travels ---------------------------------------------------------------------------
+
+    def submission(self) -> Submission:
+        """What travels of this task: the first time under its ``id``, then under fresh ones (a given id stays)."""
+        task_id = self._submission_id()
+        code = None
+        if self.carries_code:
+            code = capture(type(self), self._label())
+            payload = dumps((self.state(), self._own_inputs(), self.metadata or {}), f"the input of {self._label()}")
+        else:
+            payload = dumps((self.input_data or {}, self.metadata or {}), f"the input of task {self.name!r}")
+        return self._submission(task_id, self.spec(code), payload, code)
+
+    def spec(self, code: Code | None = None) -> TaskSpec:
+        """What all submissions of such a task share; equal declarations give the same object."""
+        if self.carries_code and code is None:
+            code = capture(type(self), self._label())
+        return intern_spec(
+            WorkKind.PROCESS if code is None else WorkKind.CARRIED,
+            self.processor,
+            self.skills,
+            self.priority,
+            self.timeout,
+            self.expires_in,
+            self.retry_policy,
+            self.breaker,
+            self.idempotent,
+            self.version,
+            None if code is None else code.digest,
+            None if code is None else type(self).__qualname__,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """The attributes that a worker needs to rebuild this instance."""
+        state = {key: value for key, value in self.__dict__.items() if key not in _LEFT_BEHIND}
+        if self._sources:
+            state["_provided"] = {source.id: source.provides for source in self._sources}
+        return state
+
+    @property
+    def reverts(self) -> bool:
+        """Whether there is something that undoes the work."""
+        return type(self).revert is not Task.revert
+
+    def signature(self) -> Signature:
+        """The arguments of ``execute``."""
+        return signature_of(type(self).execute, method=True)
+
+    def binding(self) -> Binding:
+        """Under which stored names the arguments of ``execute`` are looked up."""
+        return bind(self.signature(), self.requires, self.rebind, self.inject, self._label())
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _submission_id(self) -> str:
+        if self._given_id:
+            return str(self.id)
+        fresh = fresh_id()
+        # setdefault is atomic: of two threads that submit one object, one alone gets the object's own id.
+        if self.__dict__.setdefault("_sent_as", fresh) is fresh:
+            return str(self.__dict__.setdefault("id", fresh))
+        return fresh
+
+    def _submission(self, task_id: str, spec: TaskSpec, payload: Any, code: Code | None) -> Submission:
+        fallback = self.fallback
+        if isinstance(fallback, Task):
+            fallback = fallback.submission()
+        elif fallback is not None:
+            fallback = dumps(fallback, f"the fallback of {self._label()}")
+        return Submission(task_id, self.name, spec, payload, self.dependencies, code, self.idempotency_key, fallback, self._given_id)
+
+    def _own_inputs(self) -> dict[str, Any]:
+        arguments, missing = self.binding().pick(self.input_data or {})
+        if self.signature().open:
+            taken = set(self.binding().required.values()) | set(self.binding().optional.values())
+            arguments.update({name: value for name, value in (self.input_data or {}).items() if name not in taken})
+        if missing and not self.dependencies:
+            needed = ", ".join(map(repr, missing))
+            raise InvalidTask(f"{self._label()} needs {needed}; give it in input_data, or by a dependency that provides it")
+        return arguments
+
+    def _declare(self, field: str, value: Any) -> None:
+        setattr(self, field, checked(field, value, self._label()))
+
+    def _depend(self, dependencies: Iterable[str | Task]) -> None:
+        if isinstance(dependencies, (str, Task)):
+            raise InvalidTask(f"dependencies of {self._label()} must be several ids or Tasks; write {{{dependencies!r}}}")
+        given = list(dependencies)
+        for dependency in given:
+            if not isinstance(dependency, (str, Task)) or dependency == "":
+                raise InvalidTask(f"each dependency of {self._label()} must be an id or a Task, not {dependency!r}")
+        self._sources = tuple(dependency for dependency in given if isinstance(dependency, Task))
+        ids = dict.fromkeys(dependency.id if isinstance(dependency, Task) else dependency for dependency in given)
+        if self._given_id and self.id in ids:
+            raise InvalidTask(f"{self._label()} depends on itself ({self.id!r})")
+        self.dependencies = tuple(ids)
+
+    def _label(self) -> str:
+        return f"task {self.name!r}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+def interpret(value: Any) -> Outcome:
+    """What a returned value means: a TaskResult says itself how it went, anything else is the output of a success."""
+    if type(value) is TaskResult:
+        return Outcome(value.success, value.output, value.error)
+    return Outcome(True, value)
+
+
+async def _interpret_later(value: Awaitable[Any]) -> Outcome:
+    return interpret(await value)
+
+
+def _finish(outcome: Awaitable[Outcome]) -> Outcome:
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    async def wait() -> Outcome:
+        return await outcome
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    with ThreadPoolExecutor(1) as thread:  # this thread's loop is running, so another one has to
+        return thread.submit(asyncio.run, wait()).result()

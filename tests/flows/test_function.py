@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import gc
+import pickle
+from typing import Any
+
+import pytest
+
+from callboard.flows import FunctionTask, Task, call_submission, task
+from callboard.flows.function import _calls
+from callboard.messages.code import restore
+from callboard.messages.errors import CannotPickle, InvalidTask
+from callboard.messages.payload import loads
+from callboard.messages.task import Reference, WorkKind
+
+
+@task(skills={"sums": 2}, provides="total")
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+@task
+def twice(x: int) -> int:
+    return 2 * x
+
+
+def plain(x: int) -> int:
+    return x
+
+
+def test_a_decorated_function_is_callable_as_before_and_pickles_by_name() -> None:
+    assert add(2, b=3) == 5
+    assert pickle.loads(pickle.dumps(add)) is add
+
+
+def test_the_task_of_a_call_is_declared_as_the_function_was() -> None:
+    made = add.task(1, b=2)
+    assert (made.name, made.skills, made.provides) == ("add", {"sums": 2}, "total")
+    submission = made.submission()
+    assert submission.spec.kind is WorkKind.CALL
+    assert loads(submission.payload) == ((1,), {"b": 2}, {})
+    assert submission.code is not None and restore(*submission.code) is add
+
+
+def test_tasks_among_the_arguments_become_dependencies_and_references() -> None:
+    source = Task("source")
+    made = add.task(source, b=twice.task(3))
+    submission = made.submission()
+    args, kwargs, _ = loads(submission.payload)
+    assert args == (Reference(task_id=source.id),)
+    assert set(submission.dependencies) == {source.id, kwargs["b"].task_id}
+
+
+def test_arguments_not_given_are_asked_for_by_name() -> None:
+    assert add.task(1).signature().names == ("b",)
+    assert add.task().binding().required == {"a": "a"}
+    assert add.task(1).run(b=5).output == 6
+
+
+def test_a_call_is_as_good_as_a_task() -> None:
+    first, second = call_submission(add, (1,), {}), call_submission(add, (2,), {"b": twice.task(1)})
+    assert first.spec is second.spec is add.task(1).submission().spec
+    assert first.task_id != second.task_id
+    assert len(second.dependencies) == 1
+    assert call_submission(plain, (1,), {}).spec.role == "python"
+    assert loads(call_submission(len, ([1],), {}).payload) == (([1],), {}, {})
+
+
+def test_a_function_that_is_gone_is_forgotten() -> None:
+    def make() -> int:
+        def local() -> None: ...
+
+        call_submission(local, (), {})
+        return id(local)
+
+    key = make()
+    gc.collect()
+    assert key not in _calls
+
+
+def test_what_is_no_function_or_cannot_travel_is_refused() -> None:
+    with pytest.raises(InvalidTask, match="needs a function"):
+        call_submission(3, (), {})  # type: ignore[arg-type]
+    with pytest.raises(InvalidTask):
+        FunctionTask(3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidTask, match="cannot mark"):
+        task(len)
+    with pytest.raises(InvalidTask, match="timeout of task 'plain'"):
+        task(timeout=-1)(plain)
+    with pytest.raises(CannotPickle, match="argument of 'plain'"):
+        call_submission(plain, ((n for n in [1]),), {})
+
+
+def test_a_function_can_have_one_that_undoes() -> None:
+    undone: list[Any] = []
+    made = FunctionTask(plain, revert=lambda result: undone.append(result))
+    assert made.reverts and not FunctionTask(plain).reverts
+    made.revert(result=3)
+    assert undone == [3]
