@@ -38,8 +38,12 @@ class RetryNumbers(BaseModel):
 
     def delay(self, failures: int, random: float = 0.0) -> float:
         """Seconds to wait after so many failures (from 1); ``random`` in [0, 1) stretches by up to ``jitter``."""
-        # The exponent is bounded, since a float overflows long before a patient policy gives up.
-        delay = self.initial_delay_seconds * self.backoff_factor ** min(failures - 1, 512)
+        if not self.initial_delay_seconds:
+            return 0.0
+        try:
+            delay = self.initial_delay_seconds * self.backoff_factor ** (failures - 1)
+        except OverflowError:  # a float overflows long before a patient policy gives up
+            delay = self.max_delay_seconds
         return min(delay, self.max_delay_seconds) * (1.0 + self.jitter * random)
 
 
