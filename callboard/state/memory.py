@@ -50,7 +50,7 @@ class MemoryStore(Store):
                 if expected != (ABSENT if found is None else found.version):
                     raise conflict(key, expected)
             for change in changes:
-                if type(change) is Put:
+                if isinstance(change, Put):
                     records[change.key] = Record(change.key, change.value, version)
                 else:
                     records.pop(change.key, None)

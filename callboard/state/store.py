@@ -96,7 +96,7 @@ def check_changes(changes: Sequence[Change]) -> None:
             raise CannotStore(f"a key must be a text that UTF-8 can encode, not {key!r}") from error
         if not 0 < size <= MAX_KEY or "\0" in key:
             raise CannotStore(f"a key must have 1 to {MAX_KEY} bytes, none of them NUL; {key[:80]!r} has {size}")
-        if type(change) is Delete:
+        if isinstance(change, Delete):
             if change.expected == ABSENT:
                 raise InvalidSetting(f"delete of {key!r}: what is expected to be absent cannot be deleted")
         elif not isinstance(change.value, bytes):
