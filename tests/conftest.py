@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 SETTLE_SECONDS = 3.0
@@ -22,6 +23,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
+    # How long an example takes says how busy the machine is, so it is no reason to fail.
+    settings.register_profile("short", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("full", settings.get_profile("short"), max_examples=2000)
+    settings.load_profile("full" if config.getoption("--full") else "short")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
