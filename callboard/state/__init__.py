@@ -2,6 +2,7 @@
 
 from callboard.state.address import open_store
 from callboard.state.change import KEEP, AtomChange, FlowChange, Keep, RunChange, StoreValue
+from callboard.state.idempotency import Done, InFlight, New, Outcomes, idempotency_key
 from callboard.state.journal import Journal
 from callboard.state.manager import StateManager
 from callboard.state.memory import MemoryStore
@@ -15,14 +16,18 @@ __all__ = [
     "AtomChange",
     "AtomRecord",
     "Delete",
+    "Done",
     "Factory",
     "FlowChange",
     "FlowRecord",
     "HistoryRow",
+    "InFlight",
     "Journal",
     "Keep",
     "LogBook",
     "MemoryStore",
+    "New",
+    "Outcomes",
     "Put",
     "Record",
     "RetryAttempt",
@@ -34,5 +39,6 @@ __all__ = [
     "StoreValue",
     "StoredValue",
     "encode",
+    "idempotency_key",
     "open_store",
 ]

@@ -12,8 +12,22 @@ KNOWN = "'memory:', 'sqlite:///path', 'postgresql://user@host/database' or 'redi
 def open_store(url: str) -> Store:
     """Open the store that ``url`` names; what the store needs is imported now, `MissingExtra` says what is missing.
 
-    ``memory:`` is a store of its own each time. ``sqlite:///path`` takes ``?synchronous=full`` (see `SqlStore`).
+    ``memory:`` is a store of its own each time. What each promises to keep stands at `open_sqlite`, `open_postgresql` and
+    `RedisStore`.
     """
     if url == "memory:":
         return MemoryStore()
+    match url.partition(":")[0]:
+        case "sqlite":
+            from callboard.state.database import open_sqlite
+
+            return open_sqlite(url)
+        case "postgresql" | "postgresql+psycopg":
+            from callboard.state.database import open_postgresql
+
+            return open_postgresql(url)
+        case "redis" | "rediss" | "unix":
+            from callboard.state.redis import open_redis
+
+            return open_redis(url)
     raise InvalidSetting(f"a store is {KNOWN}, not {url!r}")

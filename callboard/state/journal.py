@@ -68,7 +68,7 @@ class Journal:
                 [
                     Put(head_key(self.run_id), to_json(head).encode(), ABSENT),
                     Put(run_key(self.run_id, "flow"), write_flow(flow), ABSENT),
-                    Put(history_key(self.run_id, 1), _history(1, flow.created, [(None, None, flow.status, None)]), ABSENT),
+                    Put(history_key(self.run_id, 1), _history(1, flow.created, [(None, None, flow.status, None)])),
                 ]
             )
             self._head = head
@@ -113,7 +113,7 @@ class Journal:
             if rows:
                 first = head["sequence"] + 1
                 head["sequence"] += len(rows)
-                puts.append(Put(history_key(self.run_id, first), _history(first, now, rows), ABSENT))
+                puts.append(Put(history_key(self.run_id, first), _history(first, now, rows)))
             puts.append(Put(head_key(self.run_id), to_json(head).encode(), self._version))
             self._version = self._store.transact(puts)
             self._head = head

@@ -9,7 +9,7 @@ from itertools import islice
 from sortedcontainers import SortedDict
 
 from callboard.messages.errors import StoreUnavailable
-from callboard.state.store import ABSENT, Change, Put, Record, Store, check_changes, check_scan, conflict, end_of, fresh_version
+from callboard.state.store import ABSENT, Change, Put, Record, Store, check_changes, check_key, conflict, fresh_version, scan_range
 
 
 class MemoryStore(Store):
@@ -21,22 +21,19 @@ class MemoryStore(Store):
         self._closed = False
 
     def get(self, key: str) -> Record | None:
+        check_key(key)
         with self._lock:
             self._check_open()
             record: Record | None = self._records.get(key)
             return record
 
     def scan(self, prefix: str = "", after: str | None = None, limit: int | None = None) -> list[Record]:
-        check_scan(limit)
-        low, inclusive = prefix, True
-        if after is not None and after >= prefix:
-            low, inclusive = after, False
-        high = end_of(prefix)
-        if high is not None and high < low:
+        low, high = scan_range(prefix, after, limit)
+        if high is not None and high <= low:
             return []
         with self._lock:
             self._check_open()
-            keys = self._records.irange(low, high, inclusive=(inclusive, False))
+            keys = self._records.irange(low, high, inclusive=(True, False))
             return [self._records[key] for key in islice(keys, limit)]
 
     def transact(self, changes: Sequence[Change]) -> int:

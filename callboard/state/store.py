@@ -86,29 +86,53 @@ def fresh_version() -> int:
     return _random.getrandbits(62) | 1
 
 
+def check_key(key: str) -> None:
+    """Refuse what no store could keep something under, so that all of them refuse alike."""
+    size = _size(key, "a key")
+    if not 0 < size <= MAX_KEY:
+        raise CannotStore(f"a key must have 1 to {MAX_KEY} bytes; {key[:80]!r} has {size}")
+
+
+def _size(text: str, what: str) -> int:
+    try:
+        size = len(text.encode())
+    except (UnicodeEncodeError, AttributeError) as error:
+        raise CannotStore(f"{what} must be a text that UTF-8 can encode, not {text!r}") from error
+    if "\0" in text:
+        raise CannotStore(f"{what} must hold no NUL; {text[:80]!r} does")
+    return size
+
+
 def check_changes(changes: Sequence[Change]) -> None:
-    """Refuse what no store could carry out, so that all of them refuse alike."""
+    """Refuse what no store could carry out."""
     for change in changes:
-        key = change.key
-        try:
-            size = len(key.encode())
-        except (UnicodeEncodeError, AttributeError) as error:
-            raise CannotStore(f"a key must be a text that UTF-8 can encode, not {key!r}") from error
-        if not 0 < size <= MAX_KEY or "\0" in key:
-            raise CannotStore(f"a key must have 1 to {MAX_KEY} bytes, none of them NUL; {key[:80]!r} has {size}")
+        check_key(change.key)
         if isinstance(change, Delete):
             if change.expected == ABSENT:
-                raise InvalidSetting(f"delete of {key!r}: what is expected to be absent cannot be deleted")
+                raise InvalidSetting(f"delete of {change.key!r}: what is expected to be absent cannot be deleted")
         elif not isinstance(change.value, bytes):
-            raise CannotStore(f"the value of {key!r} must be bytes, not {type(change.value).__name__}")
+            raise CannotStore(f"the value of {change.key!r} must be bytes, not {type(change.value).__name__}")
     if len(changes) > 1 and len({change.key for change in changes}) < len(changes):
         raise InvalidSetting("a transaction names a key twice")
 
 
-def check_scan(limit: int | None) -> None:
-    """Refuse a limit that asks for fewer records than none."""
+class Range(NamedTuple):
+    """Keys from ``low`` on and below ``high`` (None: to the end)."""
+
+    low: str
+    high: str | None
+
+
+def scan_range(prefix: str, after: str | None, limit: int | None) -> Range:
+    """What a scan looks at. Raises where no key could match for a reason that is a mistake."""
+    _size(prefix, "a prefix")
     if limit is not None and limit < 0:
         raise InvalidSetting(f"limit must be 0 or more, not {limit}")
+    if after is None or after < prefix:
+        return Range(prefix, end_of(prefix))
+    _size(after, "after")
+    # No key holds a NUL, so this is the least that can follow.
+    return Range(after + "\1", end_of(prefix))
 
 
 def conflict(key: str, expected: int) -> VersionConflict:

@@ -1,0 +1,153 @@
+"""Real database servers for tests, each on a free loopback port and in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+READY_SECONDS = 30.0
+
+
+class ServerMissing(Exception):
+    """The program of a server is not installed."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Server:
+    """A server process and its folder. ``start`` returns once it answers; after ``stop`` it may start again."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="callboard-test-"))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        raise NotImplementedError
+
+    def identity(self) -> dict[str, Any]:
+        return {}
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command(), cwd=self.folder, stdout=log, stderr=log, **self.identity())
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{type(self).__name__} did not start: {(self.folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class RedisServer(Server):
+    """Keeps an append-only file, so that it has its records again after `stop` and `start`."""
+
+    def __init__(self) -> None:
+        self.program = shutil.which("redis-server") or ""
+        if not self.program:
+            raise ServerMissing("redis-server is not installed")
+        super().__init__()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def command(self) -> list[str]:
+        durable = ["--appendonly", "yes", "--appendfsync", "always"]
+        return [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder), *durable]
+
+    def answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+class PostgresServer(Server):
+    """Runs as another user where the tests run as root, since PostgreSQL refuses to."""
+
+    def __init__(self) -> None:
+        found = sorted(glob("/usr/lib/postgresql/*/bin/postgres")) or list(filter(None, [shutil.which("postgres")]))
+        if not found:
+            raise ServerMissing("postgres is not installed")
+        super().__init__()
+        self.programs = Path(found[-1]).parent
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "nobody")
+        initialise = [
+            str(self.programs / "initdb"),
+            "-D",
+            str(self.folder / "data"),
+            "-U",
+            "callboard",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ]
+        subprocess.run(initialise, check=True, capture_output=True, cwd=self.folder, **self.identity())
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://callboard@127.0.0.1:{self.port}/postgres"
+
+    def identity(self) -> dict[str, Any]:
+        return {"user": "nobody"} if os.getuid() == 0 else {}
+
+    def command(self) -> list[str]:
+        # No fsync: what is tested is what a transaction is, not what this disk keeps in a power cut.
+        settings = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=40"]
+        return [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port), *settings]
+
+    def answers(self) -> bool:
+        import psycopg
+
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+Wipe = Callable[[], None]
+
+
+def wipe_redis(server: RedisServer) -> None:
+    import redis
+
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+
+
+def wipe_postgres(server: PostgresServer) -> None:
+    import psycopg
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS callboard_records")
