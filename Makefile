@@ -33,7 +33,7 @@ demo: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/mypy
+	$(BIN)/mypy $(SOURCES)
 
 test: lint
 	$(BIN)/python -m pytest

@@ -45,12 +45,14 @@ if TYPE_CHECKING:
         QuorumNotReached,
         Refused,
         StoreError,
+        StoreUnavailable,
         TaskCancelled,
         TaskError,
         TaskFailed,
         TaskSkipped,
         TaskTimedOut,
         UnknownDependency,
+        UnknownRecord,
         UnknownTask,
         VersionConflict,
         WireError,
@@ -108,6 +110,7 @@ __all__ = [
     "RetryPolicy",
     "StateManager",
     "StoreError",
+    "StoreUnavailable",
     "SyncExecutor",
     "Task",
     "TaskCancelled",
@@ -120,6 +123,7 @@ __all__ = [
     "TaskStatus",
     "TaskTimedOut",
     "UnknownDependency",
+    "UnknownRecord",
     "UnknownTask",
     "VersionConflict",
     "WireError",
@@ -157,12 +161,14 @@ _HOME = {
 """Which folder a name comes from; what is not here is an error of `messages.errors`."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'callboard' has no attribute {name!r}")
-    value = getattr(import_module(f"callboard.{_HOME.get(name, 'messages.errors')}"), name)
-    globals()[name] = value  # the next look finds it without coming here
-    return value
+if not TYPE_CHECKING:  # or a type checker would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module 'callboard' has no attribute {name!r}")
+        value = getattr(import_module(f"callboard.{_HOME.get(name, 'messages.errors')}"), name)
+        globals()[name] = value  # the next look finds it without coming here
+        return value
 
 
 def __dir__() -> list[str]:

@@ -26,7 +26,8 @@ def dumps_small(value: Any) -> bytes:
     try:
         data = pickle.dumps(value, protocol=5)
     except Exception:  # pickle raises whatever a __reduce__ raises; cloudpickle says it again where it matters
-        return _cloudpickle().dumps(value, protocol=5)
+        carried: bytes = _cloudpickle().dumps(value, protocol=5)
+        return carried
     # Classes and functions of __main__ pickle by name without complaint and are not to be found in another process.
     return _cloudpickle().dumps(value, protocol=5) if b"__main__" in data else data
 
