@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from callboard.messages.errors import InvalidSetting
 from callboard.state.memory import MemoryStore
 from callboard.state.store import Store
@@ -17,7 +19,8 @@ def open_store(url: str) -> Store:
     """
     if url == "memory:":
         return MemoryStore()
-    match url.partition(":")[0]:
+    scheme, found, _ = url.partition("://")
+    match scheme if found else None:
         case "sqlite":
             from callboard.state.database import open_sqlite
 
@@ -26,8 +29,13 @@ def open_store(url: str) -> Store:
             from callboard.state.database import open_postgresql
 
             return open_postgresql(url)
-        case "redis" | "rediss" | "unix":
+        case "redis" | "rediss":
             from callboard.state.redis import open_redis
 
             return open_redis(url)
-    raise InvalidSetting(f"a store is {KNOWN}, not {url!r}")
+    raise InvalidSetting(f"a store is {KNOWN}, not {without_password(url)!r}")
+
+
+def without_password(url: str) -> str:
+    """The URL as it may stand in a message."""
+    return re.sub(r"(?<=://)([^/@:]*):.*@", r"\1:***@", url)

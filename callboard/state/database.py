@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from callboard.messages.errors import InvalidSetting, MissingExtra, StoreUnavailable
+from callboard.state.address import without_password
 from callboard.state.sql import TABLE, SqlStore
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ BUSY_SECONDS = 30
 """How long a writer waits for another process's transaction to end before it raises `StoreUnavailable`."""
 
 SYNCHRONOUS = ("normal", "full")
+
+_POOL = {"pool_size": 8, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
 
 _SQLITE_TABLE = f"CREATE TABLE IF NOT EXISTS {TABLE} (key TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, value BLOB NOT NULL)"
 # Keys are ordered by code point in every store, so the database's own language must not meddle.
@@ -31,13 +34,13 @@ def open_sqlite(url: str) -> SqlStore:
     always whole ones, and harms nothing else. ``?synchronous=full`` waits for the disk in every transaction and keeps those too.
     """
     path, synchronous = _sqlite_path(url)
-    engine = _create_engine(f"sqlite+pysqlite:///{path}", "sql", {"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = _create_engine("sqlite+pysqlite://", "sql", {"timeout": BUSY_SECONDS, "check_same_thread": False}, path)
     from sqlalchemy import event
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, record: object) -> None:
         cursor = connection.cursor()
-        # The switch to WAL does not wait for others as statements do; a new file is switched under a lock that does.
+        # Asked first, since the switch wants the file to itself.
         if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute(f"PRAGMA synchronous = {synchronous}")
@@ -79,17 +82,18 @@ def _sqlite_path(url: str) -> tuple[str, str]:
     return path, synchronous
 
 
-def _create_engine(url: str, extra: str, connect_args: dict[str, Any]) -> Engine:
+def _create_engine(url: str, extra: str, connect_args: dict[str, Any], path: str | None = None) -> Engine:
     try:
-        from sqlalchemy import create_engine
+        from sqlalchemy import create_engine, make_url
         from sqlalchemy.exc import ArgumentError
     except ImportError as error:
         raise MissingExtra("sqlalchemy", extra) from error
     try:
-        # Transactions are begun and ended by our own words, so that SQLite's can take the write lock at once.
-        return create_engine(url, isolation_level="AUTOCOMMIT", pool_size=8, max_overflow=-1, connect_args=connect_args)
-    except ArgumentError as error:
-        raise InvalidSetting(f"{url!r} is no URL of a database: {error}") from error
+        address = make_url(url) if path is None else make_url(url).set(database=path)
+    except (ArgumentError, ValueError):
+        raise InvalidSetting(f"{without_password(url)!r} is no URL of a database") from None
+    # Transactions are begun and ended by our own words, so that SQLite's can take the write lock at once.
+    return create_engine(address, isolation_level="AUTOCOMMIT", **_POOL, connect_args=connect_args)
 
 
 def _with_table(engine: Engine, table: str, lock: str | None) -> SqlStore:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from callboard.messages.errors import InvalidSetting, MissingExtra, StoreUnavailable
+from callboard.state.address import without_password
 from callboard.state.store import Change, Put, Record, Store, check_changes, check_key, conflict, fresh_version, scan_range
 
 if TYPE_CHECKING:
@@ -114,7 +117,7 @@ class RedisStore(Store):
 
 
 def open_redis(url: str) -> RedisStore:
-    """The store in the Redis database that ``url`` names: ``redis://host:port/number``, ``rediss://`` or ``unix://path``."""
+    """The store in the Redis database that ``url`` names: ``redis://host:port/number``, or ``rediss://`` for TLS."""
     try:
         from redis import Redis
         from redis.backoff import NoBackoff
@@ -122,10 +125,13 @@ def open_redis(url: str) -> RedisStore:
     except ImportError as error:
         raise MissingExtra("redis", "redis") from error
     try:
+        parts = urlsplit(url)
+        if not re.fullmatch(r"/?[0-9]*", parts.path) or not parts.hostname:  # the client would take database 0
+            raise ValueError
         # The client would by itself say a script again whose answer was lost; it may have been carried out.
         client = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=10.0, retry=Retry(NoBackoff(), 0))
-    except ValueError as error:
-        raise InvalidSetting(f"{url!r} is no URL of a Redis database: {error}") from error
+    except ValueError:
+        raise InvalidSetting(f"{without_password(url)!r} is no URL of a Redis database (redis://host:port/number)") from None
     store = RedisStore(client)
     try:
         store._attempt(client.ping)
