@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
 from callboard.messages.errors import InvalidTask
+from callboard.resilience import CircuitBreaker
 
 Names = str | Iterable[str] | Mapping[str, str]
 """One name, several, or a mapping of names."""
@@ -99,7 +100,7 @@ def _policy(value: Any, field: str) -> Any:
 def _breaker(value: Any, field: str) -> Any:
     if isinstance(value, str):
         return _text(value, field)
-    if not isinstance(getattr(value, "name", None), str):
+    if not isinstance(value, CircuitBreaker):
         raise InvalidTask(f"{field} must be a CircuitBreaker or the name of one, not {value!r}")
     return value
 

@@ -87,6 +87,7 @@ class FunctionTask(Task):
         if code is None:
             code = capture(self.function, self._label())
         return intern_spec(
+            self.name,
             WorkKind.CALL,
             self.processor,
             self.skills,

@@ -8,7 +8,8 @@ from typing import Any
 
 from callboard.messages.errors import CannotPickle, InvalidTask
 from callboard.messages.payload import dumps_small
-from callboard.messages.task import PLAIN_ROLE, BreakerNumbers, RetryNumbers, TaskSpec, WorkKind
+from callboard.messages.task import PLAIN_ROLE, RetryNumbers, TaskSpec, WorkKind
+from callboard.resilience import CircuitBreaker, RetryPolicy
 
 MAX_SPECS = 4096
 MAX_POLICIES = 256
@@ -18,6 +19,7 @@ _policies: OrderedDict[int, tuple[Any, RetryNumbers, bytes]] = OrderedDict()
 
 
 def intern_spec(
+    name: str,
     kind: WorkKind,
     role: str | None,
     skills: Mapping[str, int] | None,
@@ -31,14 +33,21 @@ def intern_spec(
     code: str | None,
     label: str | None,
 ) -> TaskSpec:
-    """The spec of these fields, the same object each time as long as it is in use. Thread-safe."""
+    """The spec of these fields, the same object each time as long as it is in use. Thread-safe.
+
+    ``name`` is the task's, by which a circuit breaker without a name of its own goes.
+    """
     if role is None and not skills:
         role = PLAIN_ROLE
     tags = tuple(sorted(skills.items())) if skills else ()
     numbers = blob = None
     if policy is not None:
         numbers, blob = _policy_form(policy)
-    breaker_key, breaker_numbers = (None, None) if breaker is None else _breaker_form(breaker)
+    breaker_key = breaker_numbers = None
+    if isinstance(breaker, CircuitBreaker):
+        breaker_key, breaker_numbers = breaker.name or name, breaker.numbers()
+    elif breaker is not None:
+        breaker_key = breaker
     key = (kind, role, tags, priority, timeout, expires_in, blob, breaker_key, breaker_numbers, idempotent, version, code, label)
     spec = _specs.get(key)
     if spec is None:
@@ -78,15 +87,11 @@ def _policy_form(policy: Any) -> tuple[RetryNumbers, bytes]:
 
 
 def _numbers(policy: Any) -> RetryNumbers:
+    if isinstance(policy, RetryPolicy):
+        return policy.numbers()
+    # A person's own policy may say how many attempts there are at most; by that the manager judges deaths and overruns.
     fields = {field: getattr(policy, field) for field in RetryNumbers.model_fields if getattr(policy, field, None) is not None}
     try:
         return RetryNumbers(**fields)
     except ValueError as error:
         raise InvalidTask(f"retry policy {policy!r} has numbers that cannot work: {error}") from error
-
-
-def _breaker_form(breaker: Any) -> tuple[str, BreakerNumbers | None]:
-    if isinstance(breaker, str):
-        return breaker, None
-    fields = {field: getattr(breaker, field) for field in BreakerNumbers.model_fields if hasattr(breaker, field)}
-    return breaker.name, BreakerNumbers(**fields)

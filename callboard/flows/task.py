@@ -254,6 +254,7 @@ class Task:
         if self.carries_code and code is None:
             code = capture(type(self), self._label())
         return intern_spec(
+            self.name,
             WorkKind.PROCESS if code is None else WorkKind.CARRIED,
             self.processor,
             self.skills,
@@ -283,6 +284,10 @@ class Task:
     def signature(self) -> Signature:
         """The arguments of ``execute``."""
         return signature_of(type(self).execute, method=True)
+
+    def revert_signature(self) -> Signature:
+        """The arguments of ``revert``."""
+        return signature_of(type(self).revert, method=True)
 
     def binding(self) -> Binding:
         """Under which stored names the arguments of ``execute`` are looked up."""

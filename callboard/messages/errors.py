@@ -205,6 +205,26 @@ class DuplicateAtom(InvalidFlow):
     """Two atoms of one flow bear the same name."""
 
 
+class TypeMismatch(InvalidFlow):
+    """A task provides a value of another class than the task that needs it takes."""
+
+
+class FlowFailed(FlowError):
+    """A run of a flow ended without success, and no single exception tells why."""
+
+
+class FlowSuspended(FlowError):
+    """A run was asked for its output, but it is suspended; resume it by its run id."""
+
+
+class FlowCancelled(FlowError):
+    """A run was cancelled, or its deadline passed, before it had an output."""
+
+
+class SignalTimedOut(FlowError, TimeoutError):
+    """Nobody sent the signal that an atom waited for."""
+
+
 class IllegalTransition(CallboardError, RuntimeError):
     """A state was to follow another that the table of transitions does not allow."""
 

@@ -1,0 +1,24 @@
+"""Waiting for a word from outside, such as a person's approval."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from callboard.flows.declaration import checked
+from callboard.flows.task import Task
+from callboard.messages.errors import InvalidTask
+
+
+class WaitForSignal(Task):
+    """Holds its branch of a flow, over restarts as well, until somebody says ``signal`` to the run; its value is the result.
+
+    ``timeout`` (seconds from when the waiting began, a restart does not begin it anew) ends it by `SignalTimedOut`.
+    """
+
+    def __init__(self, signal: str, name: str | None = None, **declared: Any) -> None:
+        self.signal = checked("name", signal, "a signal")
+        super().__init__(name or f"wait for {signal}", **declared)
+
+    def execute(self, *args: Any, **inputs: Any) -> NoReturn:
+        """Not called: the executor waits, and blocks no worker meanwhile."""
+        raise InvalidTask(f"{self._label()} waits in a flow; hand it to an executor, such as SyncExecutor().execute(...)")
