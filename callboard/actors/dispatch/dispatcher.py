@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from callboard.actors.dispatch.agenda import Agenda
-from callboard.actors.dispatch.command import Command, Halt, Kill, Notice, Outbox, Warn
+from callboard.actors.dispatch.command import Command, Halt, Kill, Outbox, Warn
 from callboard.actors.dispatch.ending import Endings
-from callboard.actors.dispatch.entry import Category, Entry
+from callboard.actors.dispatch.entry import Category, Entry, Held, Rare
 from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.matcher import Matcher
 from callboard.actors.dispatch.requirement import Profile, Requirement, describe_skills
@@ -70,6 +70,8 @@ class Dispatcher:
         self._categories: dict[TaskSpec, Category] = {}
         self._category_of: dict[int, Category] = {}  # by id() of a spec, which its category keeps alive
         self._sequence = 0
+        self._numbered = 0
+        self._stamp = 0  # wall clock of the last submission, whole seconds
         self._fresh: dict[Requirement, list[Entry]] = {}
         self._touched: dict[Profile, None] = {}
         self._rebalance_due = False
@@ -84,7 +86,7 @@ class Dispatcher:
         """Take in tasks; returns those that were refused, with the reason. ``again``: known ones are no duplicates."""
         refused: list[tuple[Submission, CallboardError]] = []
         entries = self.ledger.entries
-        stamp = int(wall)
+        stamp = self._stamp = int(wall)
         for submission in submissions:
             known = entries.get(submission.task_id)
             if known is not None:
@@ -103,35 +105,35 @@ class Dispatcher:
             self._take_in(submission, client, now, stamp)
         return refused
 
-    def _take_in(self, submission: Submission, client: str, now: float, stamp: int) -> Entry:
+    def _take_in(self, submission: Submission, client: str, now: float, stamp: int, rare: Rare | None = None) -> None:
         self._sequence += 1
-        entry = Entry(submission, client, self._category(submission.spec), self._sequence, stamp)
+        category = self._category(submission.spec)
+        entry = Entry(submission, client, category, self._sequence, stamp)
+        if rare is not None:
+            entry.rare = rare
         broken = self.ledger.add(entry)
         endings = self.endings
         if "task.submitted" in endings.wanted:
-            endings.notice("task.submitted", entry)
-        if submission.fallback is not None and isinstance(submission.fallback, Submission):
-            entry.own_rare().held = Entry(submission.fallback, client, self._category(submission.fallback.spec), 0, stamp)
+            endings.notice("task.submitted", entry, None, now)
         if broken is not None:
-            self._break(entry, broken)
-        elif submission.idempotency_key is not None and endings.follow(entry, submission.idempotency_key):
+            self._break(entry, broken, now)
+        elif submission.idempotency_key is not None and endings.follow(entry, submission.idempotency_key, now):
             pass
         elif self._orphans and submission.task_id in self._orphans:
             self._adopt_result(entry, now)
         elif self._strays and submission.task_id in self._strays:
-            self._adopt(entry, *self._strays.pop(submission.task_id))
+            self._adopt(entry, *self._strays.pop(submission.task_id), now)
         elif entry.waiting_for == 0:
             self._make_ready(entry, now)
         elif self.closing and self.ledger.unknown_ids(entry):
-            self._fail_unknown(entry)
-        return entry
+            self._fail_unknown(entry, now)
 
-    def _break(self, entry: Entry, broken: Entry) -> None:
+    def _break(self, entry: Entry, broken: Entry, now: float) -> None:
         if broken.status is COMPLETED:
             text = f"task {entry.name!r} depends on {broken.name!r} ({broken.task_id}), whose output was let go"
-            self.endings.fail(entry, OutputReleased(text))
+            self.endings.fail(entry, now, OutputReleased(text))
         else:
-            self.endings.skip(entry, broken)
+            self.endings.skip(entry, broken, now)
 
     def _category(self, spec: TaskSpec) -> Category:
         category = self._category_of.get(id(spec))
@@ -142,7 +144,8 @@ class Dispatcher:
                     self._categories.clear()
                     self._category_of.clear()
                 requirement = self.roster.requirement(spec.role, spec.skills)
-                category = self._categories[spec] = Category(len(self._categories), spec, requirement)
+                self._numbered += 1
+                category = self._categories[spec] = Category(self._numbered, spec, requirement)
                 self._category_of[id(category.spec)] = category
             if category.spec is not spec:
                 return category  # an equal spec, whose id() nobody keeps alive
@@ -159,13 +162,8 @@ class Dispatcher:
             requirement.waiting[entry.task_id] = entry
             self.agenda.at(now + spec.expires_in, self._expire, entry)
 
-    def _submit_held(self, held: Entry, now: float, depth: int = 0) -> Entry:
-        """Submit what stood ready as a fallback or as a rule's follow-on task."""
-        assert held.submission is not None
-        entry = self._take_in(held.submission, held.client, now, held.submitted)
-        if depth:
-            entry.own_rare().depth = depth
-        return entry
+    def _submit_held(self, held: Held, now: float) -> None:
+        self._take_in(held.submission, held.client, now, self._stamp, held.rare)
 
     # -- workers come and go ----------------------------------------------------------------
 
@@ -182,7 +180,7 @@ class Dispatcher:
             if requirement.short_since is not None and requirement.capable():
                 requirement.short_since = None
                 requirement.warned = False
-        self.endings.notice_worker("worker.joined", info.name, {"role": info.role, "pid": info.pid, "host": info.host})
+        self.endings.notice_worker("worker.joined", info.name, {"role": info.role, "pid": info.pid, "host": info.host}, now)
         drop: list[str] = []
         for task_id, fence in running:
             entry = self.ledger.entries.get(task_id)
@@ -190,7 +188,7 @@ class Dispatcher:
                 drop.append(task_id)
             elif entry is not None:
                 self._unready(entry)
-                self._adopt(entry, info.worker_id, fence)
+                self._adopt(entry, info.worker_id, fence, now)
             else:
                 self._strays[task_id] = info.worker_id, fence
                 while len(self._strays) > MAX_STRAYS:
@@ -207,10 +205,10 @@ class Dispatcher:
         self._settle(worker, now)
         return [task_id for task_id in running if task_id not in worker.inflight]
 
-    def _adopt(self, entry: Entry, worker_id: str, fence: int) -> None:
+    def _adopt(self, entry: Entry, worker_id: str, fence: int, now: float) -> None:
         worker = self.roster.workers.get(worker_id)
         if worker is None:
-            self._make_ready(entry, 0.0)
+            self._make_ready(entry, now)
             return
         entry.fence = fence
         entry.status = RUNNING
@@ -231,7 +229,7 @@ class Dispatcher:
         worker = self.roster.workers.get(worker_id)
         if worker is not None and not worker.leaving:
             self.roster.leave(worker, now)
-            self.endings.notice_worker("worker.left", worker.info.name, {})
+            self.endings.notice_worker("worker.left", worker.info.name, {}, now)
             self._shortage(worker.profile, now)
 
     def lost(self, worker_id: str, now: float, reason: str, running: Sequence[str] | None = None) -> None:
@@ -244,7 +242,7 @@ class Dispatcher:
         was_leaving = worker.leaving
         entries = self.roster.drop(worker, now)
         if not (was_leaving and not entries):
-            self.endings.notice_worker("worker.lost", worker.info.name, {"reason": reason})
+            self.endings.notice_worker("worker.lost", worker.info.name, {"reason": reason}, now)
         blamed = {entry.task_id for entry in begun} - waited
         for entry in entries:
             entry.worker_name = worker.info.name
@@ -259,7 +257,7 @@ class Dispatcher:
         entry.attempts += 1
         rare = entry.own_rare()
         if entry.cancelling:
-            self.endings.cancel(entry)
+            self.endings.cancel(entry, now)
         elif rare.overrun:
             rare.overrun = False
             self._timed_out(entry, now)
@@ -268,15 +266,16 @@ class Dispatcher:
             rare.suspect = uncertain
             if rare.deaths >= self._max_worker_deaths:
                 text = f"task {entry.name!r} was running when worker {worker.info.name!r} {reason}, {rare.deaths} times in all"
-                self.endings.fail(entry, WorkerDied(text))
+                self.endings.fail(entry, now, WorkerDied(text))
             else:
                 self._again(entry, now)
 
     def _again(self, entry: Entry, now: float) -> None:
         """Assign once more what was cut short by no fault of its own."""
         entry.worker = None
+        self.endings.circuit_abandoned(entry, now)
         if entry.cancelling:
-            self.endings.cancel(entry)
+            self.endings.cancel(entry, now)
         else:
             entry.become(PENDING)
             self._make_ready(entry, now)
@@ -341,7 +340,7 @@ class Dispatcher:
     def _failed(self, entry: Entry, report: Report, row: int, packed: Packed, now: float) -> None:
         ending = report.endings[row]
         if entry.cancelling or ending == Ending.CANCELLED:
-            self.endings.cancel(entry, report.errors.get(row))
+            self.endings.cancel(entry, now, report.errors.get(row))
             return
         if ending == Ending.TIMED_OUT:
             self._timed_out(entry, now)
@@ -352,7 +351,7 @@ class Dispatcher:
         entry.output = packed if packed else None
         delay = report.again.get(row)
         if delay is None:
-            self.endings.fail(entry)
+            self.endings.fail(entry, now)
         else:
             self._retry(entry, delay, now)
 
@@ -364,13 +363,13 @@ class Dispatcher:
         if spec.retry is not None and entry.failures < spec.retry.max_attempts:
             self._retry(entry, spec.retry.delay(entry.failures, self._random()), now)
         else:
-            self.endings.fail(entry)
+            self.endings.fail(entry, now)
 
     def _retry(self, entry: Entry, delay: float, now: float) -> None:
         entry.become(PENDING)
         self.endings.circuit_failed(entry, now)
         if "task.retrying" in self.endings.wanted:
-            self.endings.notice("task.retrying", entry, {"error": entry.error, "delay": delay, "failures": entry.failures})
+            self.endings.notice("task.retrying", entry, {"error": entry.error, "delay": delay, "failures": entry.failures}, now)
         self.agenda.at(now + delay, self._retry_due, entry)
 
     def _retry_due(self, entry: Entry, now: float) -> None:
@@ -419,7 +418,7 @@ class Dispatcher:
                     self.agenda.at(now + STOP_GRACE, self._insist, (entry, entry.fence))
             else:
                 self._unready(entry)
-                self.endings.cancel(entry)
+                self.endings.cancel(entry, now)
         self.outbox.others += [Halt(worker_id, tasks, force) for worker_id, tasks in halted.items()]
         return accepted
 
@@ -455,7 +454,7 @@ class Dispatcher:
                 self.agenda.at(now + (entry.category.spec.expires_in or 0.0), self._expire, entry)
         if self.closing and requirement.short_since is not None and not self.roster.expects(requirement):
             for _, entry in list(requirement.ready):
-                self._fail_short(entry)
+                self._fail_short(entry, now)
 
     def _warn_short(self, requirement: Requirement, now: float) -> None:
         if requirement.short_since is not None and requirement.ready and not requirement.warned:
@@ -474,13 +473,13 @@ class Dispatcher:
         if now < due:
             self.agenda.at(due, self._expire, entry)
         else:
-            self._fail_short(entry)
+            self._fail_short(entry, now)
 
-    def _fail_short(self, entry: Entry) -> None:
+    def _fail_short(self, entry: Entry, now: float) -> None:
         self._unready(entry)
         requirement = entry.category.requirement
         text = f"no worker can take task {entry.name!r}: it needs {requirement.describe()}; {self._present()}"
-        self.endings.fail(entry, NoCapableWorker(text))
+        self.endings.fail(entry, now, NoCapableWorker(text))
 
     def _present(self) -> str:
         profiles = [profile for profile in self.roster.profiles.values() if profile.present]
@@ -500,7 +499,7 @@ class Dispatcher:
         for task_id in list(self.ledger.awaited):
             for entry in self.ledger.awaited.get(task_id, []):
                 if not entry.final:
-                    self._fail_unknown(entry)
+                    self._fail_unknown(entry, now)
         self.check_short(now)
 
     def check_short(self, now: float) -> None:
@@ -509,10 +508,10 @@ class Dispatcher:
             if requirement.ready:
                 self._check_short(requirement, now)
 
-    def _fail_unknown(self, entry: Entry) -> None:
+    def _fail_unknown(self, entry: Entry, now: float) -> None:
         missing = self.ledger.unknown_ids(entry)
         text = f"task {entry.name!r} waits for {', '.join(map(repr, missing))}, which nobody submitted"
-        self.endings.fail(entry, UnknownDependency(text, missing))
+        self.endings.fail(entry, now, UnknownDependency(text, missing))
 
     @property
     def drained(self) -> bool:
@@ -524,7 +523,7 @@ class Dispatcher:
     def flush(self, now: float) -> list[Command]:
         """Match what is ready to who is there, and return all that is to be done."""
         self.agenda.run(now)
-        while self._fresh:
+        while self._fresh or self._touched:
             fresh, self._fresh = self._fresh, {}
             for requirement, entries in fresh.items():
                 if len(entries) == 1:
@@ -536,14 +535,23 @@ class Dispatcher:
                 for _, profile in requirement.profiles:
                     self._touched[profile] = None
             self._match(now)
+        if "task.assigned" in self.endings.wanted:
+            self._tell_assigned(now)
         return self.outbox.take()
 
+    def _tell_assigned(self, now: float) -> None:
+        for worker_id, entries in self.outbox.assigned.items():
+            name = self.roster.workers[worker_id].info.name
+            for entry in entries:
+                entry.worker_name = name
+                self.endings.notice("task.assigned", entry, {"attempt": entry.attempts + 1}, now)
+
     def _match(self, now: float) -> None:
+        touched, self._touched = self._touched, {}
         timed = self._matcher.step(now)
         for entry in timed:
             timeout = entry.category.timeout or 0.0
             self.agenda.at(now + timeout + STOP_GRACE, self._insist, (entry, entry.fence))
-        touched, self._touched = self._touched, {}
         self._matcher.ahead(touched, now)
         if self.roster.loaded and self.roster.idle_profiles and not self._rebalance_due:
             self._rebalance_due = True
@@ -560,6 +568,3 @@ class Dispatcher:
             raise UnknownTask(task_id)
         return found
 
-    def publish(self, notice: Notice, cause: Entry | None = None, now: float = 0.0) -> None:
-        """Publish something that a peer said; rules may start tasks from it."""
-        self.endings.publish(notice, cause, now)

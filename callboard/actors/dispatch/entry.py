@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callboard.messages.codec import Packed
 from callboard.messages.failure import Failure
@@ -37,20 +37,27 @@ class Category:
 class Rare:
     """What only few tasks have, so that the others need not carry it."""
 
-    __slots__ = ("deaths", "depth", "event", "followers", "held", "overrun", "stand_in_for", "suspect")
+    __slots__ = ("deaths", "depth", "event", "followers", "overrun", "stand_in_for", "suspect")
 
     def __init__(self) -> None:
         self.deaths = 0
         self.depth = 0
-        self.event: dict[str, object] | None = None
+        self.event: dict[str, Any] | None = None  # what started it, by a rule
         self.followers: list[Entry] = []  # wait for this one's outcome under the same idempotency key
-        self.held: Entry | None = None  # the fallback task that stands in when all attempts failed
-        self.stand_in_for: Entry | None = None
+        self.stand_in_for: Entry | None = None  # the failed task whose outcome this one's will be
         self.suspect = False  # was running when a worker was lost: runs again alone
         self.overrun = False  # its worker is being killed, since it did not stop at its timeout
 
 
 _NOTHING_RARE = Rare()
+
+
+class Held(NamedTuple):
+    """A submission that the dispatcher makes on its own account: a fallback, or the follow-on task of a rule."""
+
+    submission: Submission
+    client: str
+    rare: Rare
 
 
 class Entry:
@@ -81,7 +88,9 @@ class Entry:
         "worker_name",
     )
 
-    def __init__(self, submission: Submission, client: str, category: Category, sequence: int, submitted: int) -> None:
+    def __init__(
+        self, submission: Submission, client: str, category: Category, sequence: int, submitted: int, rare: Rare = _NOTHING_RARE
+    ) -> None:
         self.task_id = submission.task_id
         self.name = submission.name
         self.submission: Submission | None = submission
@@ -103,7 +112,7 @@ class Entry:
         self.failure: Failure | None = None
         self.micros = 0
         self.cancelling = False
-        self.rare = _NOTHING_RARE
+        self.rare = rare
 
     def own_rare(self) -> Rare:
         """The rare part, made when first needed."""

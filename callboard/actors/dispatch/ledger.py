@@ -71,7 +71,7 @@ class Ledger:
         if not waiting or not dependencies:
             return None
         down: dict[str, str] = {entry.task_id: task_id for entry in waiting}  # who waits for it, and through whom
-        up: dict[str, str] = {dependency: task_id for dependency in dependencies}
+        up: dict[str, str] = dict.fromkeys(dependencies, task_id)
         down_front, up_front = deque(down), deque(up)
         while down_front and up_front:
             here = down_front.popleft()

@@ -15,7 +15,7 @@ LEAST_MICROS = 8.0  # what a task costs a worker even if it does nothing
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """What a worker says of itself. ``token`` is given to local children by their supervisor."""
+    """What a worker says of itself. ``token`` is given to local children by their supervisor: SEAT.START."""
 
     worker_id: str
     name: str
@@ -68,7 +68,7 @@ class Roster:
         self.requirements: dict[tuple[str | None, Skills], Requirement] = {}
         self.loaded: dict[WorkerRecord, None] = {}  # have more than they can run at once
         self.idle_profiles: dict[Profile, None] = {}
-        self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers that are being started, by token
+        self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers that are being started, by seat
         self._joined = 0
 
     def requirement(self, role: str | None, skills: Skills) -> Requirement:
@@ -94,7 +94,7 @@ class Roster:
         profile.members += 1
         self.workers[info.worker_id] = worker
         if info.token is not None:
-            self.expected.pop(info.token, None)
+            self.expected.pop(info.token.partition(".")[0], None)
         self.refresh(worker, now)
         return worker
 

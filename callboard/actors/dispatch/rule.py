@@ -1,0 +1,85 @@
+"""Rules that start a task when an event happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from callboard.actors.dispatch.command import Notice
+from callboard.actors.dispatch.entry import Held, Rare
+from callboard.events.chain import next_depth
+from callboard.events.topic import Pattern
+from callboard.events.where import matches
+from callboard.messages.task import Submission, fresh_id
+
+
+class Rule(NamedTuple):
+    """Start a copy of ``template`` for ``client`` whenever an event of ``pattern`` fits ``where``."""
+
+    rule_id: str
+    pattern: Pattern
+    where: Mapping[str, Any]
+    template: Submission
+    client: str
+
+
+class RuleBook:
+    """The rules in force."""
+
+    def __init__(self, max_chain: int) -> None:
+        self._max_chain = max_chain
+        self._rules: dict[str, Rule] = {}
+        self._heeded: dict[str, bool] = {}
+
+    def add(self, rule: Rule) -> None:
+        """Put a rule in force."""
+        self._rules[rule.rule_id] = rule
+        self._heeded.clear()
+
+    def drop(self, rule_id: str) -> None:
+        """Take a rule out of force; unknown ones are no error."""
+        self._rules.pop(rule_id, None)
+        self._heeded.clear()
+
+    def drop_client(self, client: str) -> None:
+        """Take out all rules of a client that has gone."""
+        self._rules = {rule_id: rule for rule_id, rule in self._rules.items() if rule.client != client}
+        self._heeded.clear()
+
+    def heed(self, topic: str) -> bool:
+        """Whether any rule looks at the topic."""
+        if not self._rules:
+            return False
+        known = self._heeded.get(topic)
+        if known is None:
+            if len(self._heeded) > 10_000:
+                self._heeded.clear()
+            known = self._heeded[topic] = any(rule.pattern.matches(topic) for rule in self._rules.values())
+        return known
+
+    def matching(self, notice: Notice) -> list[Rule]:
+        """The rules that an event starts, in the order in which they were made."""
+        return [rule for rule in self._rules.values() if rule.pattern.matches(notice.topic) and matches(notice, rule.where)]
+
+    def follow_on(self, rule: Rule, notice: Notice, depth: int) -> Held:
+        """The task of one firing: a fresh id, and its event; raises `ChainTooDeep`."""
+        next_depth(depth - 1, self._max_chain, rule.template.name, notice.topic)
+        template = rule.template
+        submission = Submission(
+            fresh_id(), template.name, template.spec, template.payload, template.dependencies, template.code, fallback=template.fallback
+        )
+        rare = Rare()
+        rare.depth, rare.event = depth, describe(notice)
+        return Held(submission, rule.client, rare)
+
+
+def describe(notice: Notice) -> dict[str, Any]:
+    """An event as plain values, as a follow-on task finds it in its metadata."""
+    return {
+        "topic": notice.topic,
+        "time": notice.time,
+        "task_id": notice.task_id,
+        "name": notice.name,
+        "worker": notice.worker,
+        "data": dict(notice.data),
+    }
