@@ -92,7 +92,7 @@ def _create_engine(url: str, extra: str, connect_args: dict[str, Any], path: str
         address = make_url(url) if path is None else make_url(url).set(database=path)
     except (ArgumentError, ValueError):
         raise InvalidSetting(f"{without_password(url)!r} is no URL of a database") from None
-    # Transactions are begun and ended by our own words, so that SQLite's can take the write lock at once.
+    # Transactions are begun and ended by our own words: pysqlite's begin late, and readings need none.
     return create_engine(address, isolation_level="AUTOCOMMIT", **_POOL, connect_args=connect_args)
 
 
@@ -101,7 +101,7 @@ def _with_table(engine: Engine, table: str, lock: str | None) -> SqlStore:
     from sqlalchemy.exc import SQLAlchemyError
 
     def create(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if lock is None else "BEGIN")
+        connection.exec_driver_sql("BEGIN")
         if lock is not None:  # PostgreSQL's IF NOT EXISTS alone fails where two say it at once
             connection.exec_driver_sql(lock)
         connection.exec_driver_sql(table)

@@ -48,7 +48,6 @@ class SqlStore(Store):
         from sqlalchemy import text
 
         self._engine = engine
-        self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
         self._statements: dict[str, TextClause] = {name: text(statement) for name, statement in _STATEMENTS.items()}
         self._pid = os.getpid()
         self._closed = False
@@ -83,8 +82,8 @@ class SqlStore(Store):
         return self._attempt(read)
 
     def _write(self, connection: Connection, changes: Sequence[Change], version: int) -> None:
-        # In SQLite a plain BEGIN takes the write lock with the first write, when it is too late to wait for it.
-        connection.exec_driver_sql(self._begin)
+        # It begins with a write, never with a read: after one, SQLite could not wait for another writer any more.
+        connection.exec_driver_sql("BEGIN")
         puts, deletes = [], []
         for change in changes:
             if change.expected is not None:

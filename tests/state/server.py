@@ -100,6 +100,8 @@ class PostgresServer(Server):
         self.programs = Path(found[-1]).parent
         if os.getuid() == 0:
             shutil.chown(self.folder, "nobody")
+        # A language whose order of texts is not that of code points.
+        language = ["-E", "UTF8", "--locale-provider=icu", "--icu-locale=en-US"]
         initialise = [
             str(self.programs / "initdb"),
             "-D",
@@ -109,8 +111,7 @@ class PostgresServer(Server):
             "-A",
             "trust",
             "--no-sync",
-            "-E",
-            "UTF8",
+            *language,
         ]
         subprocess.run(initialise, check=True, capture_output=True, cwd=self.folder, **self.identity())
 

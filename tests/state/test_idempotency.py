@@ -109,6 +109,14 @@ def test_there_are_never_many_more_than_the_limit(outcomes: Outcomes, store: Sto
     assert outcomes.finish("at work", "eve", OUTCOME, 62.0) is True
 
 
+def test_what_is_being_done_is_never_let_go(store: Store) -> None:
+    outcomes = Outcomes(store, limit=2)
+    for number in range(6):
+        outcomes.begin(f"k{number}", "ada", 0.0, LEASE)
+    outcomes.finish("k0", "ada", OUTCOME, 1.0)
+    assert [outcomes.begin(f"k{number}", "bob", 2.0, LEASE) for number in range(1, 6)] == [InFlight("ada", 30.0)] * 5
+
+
 def test_of_many_at_once_one_begins(outcomes: Outcomes) -> None:
     answers: list[Answer] = []
     threads = [

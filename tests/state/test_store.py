@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 
 import pytest
@@ -244,6 +245,22 @@ def test_processes_lose_no_update(shared_url: str) -> None:
     assert count is not None and count.value == b"90"
     assert east is not None and west is not None and (east.value, east.version) == (west.value, west.version)
     assert len(store.scan("mine/")) == 90
+    store.close()
+
+
+def test_many_open_a_new_store_at_once(shared_url: str) -> None:
+    together = threading.Barrier(6)
+
+    def open_and_put(number: int) -> None:
+        together.wait(30)
+        store = open_store(shared_url)
+        store.put(f"k{number}", b"")
+        store.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(open_and_put, range(6)))
+    store = open_store(shared_url)
+    assert len(store.scan("k")) == 6
     store.close()
 
 
