@@ -39,9 +39,9 @@ Packed = bytes | Large
 """A payload as it travels: never looked into on the way."""
 
 
-def pack(payload: Payload, limit: int = MAX_PAYLOAD, what: str = "a value") -> Packed:
+def pack(payload: Payload | Large, limit: int = MAX_PAYLOAD, what: str = "a value") -> Packed:
     """Make a payload ready to travel; `PayloadTooLarge` names ``what`` when it has more than ``limit`` bytes."""
-    if type(payload) is bytes and len(payload) < OUT_OF_BAND:
+    if (type(payload) is bytes and len(payload) < OUT_OF_BAND) or isinstance(payload, Large):
         return payload
     buffers = [payload] if isinstance(payload, bytes) else payload
     views = [memoryview(buffer).cast("B") for buffer in buffers]

@@ -6,12 +6,15 @@ import itertools
 import os
 import secrets
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from callboard.messages.code import Code
 from callboard.messages.payload import Payload
+
+if TYPE_CHECKING:
+    from callboard.messages.codec import Large
 
 PLAIN_ROLE = "python"
 """The role of plain workers, which run carried code that asks for nobody in particular."""
@@ -108,11 +111,11 @@ class Submission:
         task_id: str,
         name: str,
         spec: TaskSpec,
-        payload: Payload,
+        payload: Payload | Large,
         dependencies: tuple[str, ...] = (),
         code: Code | None = None,
         idempotency_key: str | None = None,
-        fallback: Payload | Submission | None = None,
+        fallback: Payload | Large | Submission | None = None,
         given_id: bool = False,
     ) -> None:
         self.task_id = task_id

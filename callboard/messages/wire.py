@@ -104,8 +104,6 @@ class Welcome(Message):
     events_endpoint: str | None = None
     events_port: int | None = None
     max_payload: int
-    watched: bool = False
-    resubmit: bool = False
 
 
 class Refusal(Message):
@@ -143,6 +141,14 @@ class Goodbye(Message):
 # -- work -------------------------------------------------------------------------------------
 
 
+class Terms(Message):
+    """When a rule starts its task: events of ``pattern`` that fit ``where``."""
+
+    rule_id: Id
+    pattern: Name
+    where: dict[str, Any] = {}
+
+
 class Submit(Carrier):
     """Tasks for the manager. Payloads: one a task, then fallback values, then code blobs in the order of ``codes``."""
 
@@ -159,6 +165,7 @@ class Submit(Carrier):
     codes: Names = []
     again: bool = False  # after a reconnect: what is known already is no duplicate
     ask: int | None = None  # number of a question: is it accepted?
+    rule: Terms | None = None  # the one task is not run but kept, to be started by events
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -177,6 +184,7 @@ class Assign(Carrier):
     fences: Rows  # number of the assignment: an answer with an older one is dropped
     times: list[int] = []  # of submission, whole seconds since the epoch
     attempts: dict[int, int] = {}  # row -> number of the attempt, where it is not the first
+    failures: dict[int, int] = {}  # row -> how many of the earlier ones were the task's own failures
     specs: dict[int, TaskSpec] = {}
     inputs: Outcomes = Outcomes()
     needs: dict[int, Rows] = {}  # row -> rows of inputs
@@ -291,17 +299,17 @@ class Say(Carrier):
     kind: Literal["say"] = "say"
     topic: Name
     task_id: Id | None = None
-    attempt: int = 0
     time: float
     data: dict[str, Any] = {}
     rich: bool = False
 
 
 class Watch(Message):
-    """Whether anybody listens to the start of tasks, which a worker tells only then."""
+    """Whether anybody listens to the start and the progress of tasks, which a worker tells only then."""
 
     kind: Literal["watch"] = "watch"
     started: bool
+    progress: bool
 
 
 class Published(Carrier):
@@ -334,7 +342,7 @@ class Beacon(Message):
 # -- questions --------------------------------------------------------------------------------
 
 
-class Ask(Carrier):
+class Ask(Message):
     """A question or an order to the manager, by name; rare, so its arguments are a mapping."""
 
     kind: Literal["ask"] = "ask"

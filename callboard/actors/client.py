@@ -1,0 +1,260 @@
+"""What submits tasks and keeps their handles, whatever lies between it and the manager."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol
+
+from callboard.actors.errand import Errands
+from callboard.actors.handle import Outcome, TaskHandle, settle_all
+from callboard.actors.uplink import Backlog
+from callboard.messages.codec import MAX_PAYLOAD, Packed, pack
+from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClosed
+from callboard.messages.failure import Failure
+from callboard.messages.payload import OUT_OF_BAND
+from callboard.messages.status import TaskStatus
+from callboard.messages.task import Submission, Submittable
+
+WhenFull = Literal["wait", "raise"]
+DEFAULT_BACKLOG = 1_000_000
+_NOTHING = contextlib.nullcontext()
+
+
+class Link(Protocol):
+    """The way to a manager."""
+
+    def submit(self, submission: Submission) -> None:
+        """Send a task; its outcome comes to the client's `deliver`. Never blocks."""
+        ...
+
+    def submit_asking(self, submission: Submission) -> None:
+        """Send a task and wait until it is accepted; raises why it was not."""
+        ...
+
+    def ask(self, what: str, arguments: dict[str, Any]) -> Any:
+        """Ask the manager something and wait for the answer."""
+        ...
+
+    def say(self, topic: str, data: dict[str, Any]) -> None:
+        """Publish an event."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes the outcomes of many tasks in place of their handles."""
+
+    def take(self, outcomes: list[Outcome]) -> None:
+        """Some have ended. Called in the delivering thread: must not block."""
+        ...
+
+
+class Ended:
+    """The outcome of a task that never reached the manager, or whose manager has gone."""
+
+    __slots__ = ("attempts", "error", "failure", "micros", "name", "output", "status", "task_id", "worker_name")
+
+    def __init__(self, task_id: str, name: str, error: str | None, failure: Failure | None, status: TaskStatus = TaskStatus.FAILED) -> None:
+        self.task_id = task_id
+        self.name = name
+        self.status = status
+        self.error = error
+        self.failure = failure
+        self.output: Packed | None = None
+        self.worker_name: str | None = None
+        self.attempts = 0
+        self.micros = 0
+
+    @classmethod
+    def by(cls, task_id: str, name: str, error: CallboardError) -> Ended:
+        """Ended FAILED by an error of ours."""
+        return cls(task_id, name, str(error), Failure.of(error))
+
+
+class Client:
+    """Submits tasks over a `Link`. Thread-safe.
+
+    ``max_backlog`` bounds how many of its tasks are open; over it `submit` waits (``when_full="wait"``; never in a
+    running event loop, which it would stop) or raises `BacklogFull`.
+    """
+
+    def __init__(self, max_backlog: int = DEFAULT_BACKLOG, when_full: WhenFull = "wait") -> None:
+        self._open: dict[str, TaskHandle | Sink] = {}
+        self._groups: dict[str, TaskHandle] = {}
+        self._backlog = Backlog(max_backlog)
+        self._when_full = when_full
+        self._link: Link | None = None
+        self._reason = "the playground has not begun"
+        self.max_payload = MAX_PAYLOAD
+        self.errands = Errands("callboard-callbacks")
+
+    # -- life -------------------------------------------------------------------------------
+
+    def attach(self, link: Link) -> None:
+        """From now on tasks go this way."""
+        self._link = link
+
+    def detach(self, reason: str) -> None:
+        """Take no more tasks."""
+        self._link = None
+        self._reason = reason
+
+    def abandon(self, error: CallboardError) -> None:
+        """Nobody will finish what is open: all of it ends FAILED with this error."""
+        left = list(self._open)
+        self.deliver([Ended.by(task_id, getattr(self._open.get(task_id), "name", ""), error) for task_id in left])
+
+    @property
+    def link(self) -> Link:
+        """The way to the manager; `PlaygroundClosed` when there is none."""
+        if self._link is None:
+            raise PlaygroundClosed(f"{self._reason}: tasks can be submitted inside its block only")
+        return self._link
+
+    @property
+    def open_count(self) -> int:
+        """How many tasks have no outcome yet."""
+        return len(self._open)
+
+    # -- tasks ------------------------------------------------------------------------------
+
+    def submit(self, task: Submittable, make: Callable[[Client, str, str], TaskHandle] = TaskHandle) -> TaskHandle:
+        """Submit a task; returns its handle at once.
+
+        Raises `PlaygroundClosed`, `BacklogFull`, `CannotPickle`; for a task with a given id also `DuplicateTask` and
+        `DependencyCycle`.
+        """
+        link = self.link
+        if len(self._open) >= self._backlog.limit:
+            self._make_room()
+        submission = self.packed(task.submission())
+        handle = make(self, submission.task_id, submission.name)
+        self._enter(link, submission, handle)
+        return handle
+
+    def submit_to(self, sink: Sink, submission: Submission) -> None:
+        """Submit a task whose outcome goes to ``sink``."""
+        self._enter(self.link, self.packed(submission), sink)
+
+    def enter_group(self, handle: TaskHandle) -> None:
+        """A group's handle counts as open until the group has ended."""
+        self._open[handle.task_id] = handle
+        self._groups[handle.task_id] = handle
+
+    def open_groups(self) -> list[TaskHandle]:
+        """The handles of groups that have not ended."""
+        self._groups = {task_id: handle for task_id, handle in list(self._groups.items()) if not handle.done()}
+        return list(self._groups.values())
+
+    def announce(self, topic: str, data: dict[str, Any]) -> None:
+        """Publish an event, if there is still a way."""
+        if self._link is not None:
+            self._link.say(topic, data)
+
+    def packed(self, submission: Submission) -> Submission:
+        """The submission, ready to travel; `PayloadTooLarge` when it may not."""
+        payload = submission.payload
+        if type(payload) is not bytes or len(payload) >= OUT_OF_BAND:
+            submission.payload = pack(payload, self.max_payload, f"the input of task {submission.name!r}")
+        fallback = submission.fallback
+        if isinstance(fallback, Submission):
+            self.packed(fallback)
+        elif fallback is not None:
+            submission.fallback = pack(fallback, self.max_payload, f"the fallback of task {submission.name!r}")
+        return submission
+
+    def _enter(self, link: Link, submission: Submission, taker: TaskHandle | Sink) -> None:
+        task_id = submission.task_id
+        if not submission.given_id:
+            self._open[task_id] = taker
+            link.submit(submission)
+            return
+        earlier = self._open.setdefault(task_id, taker)
+        try:
+            link.submit_asking(submission)
+        except BaseException:
+            if earlier is taker:
+                self._open.pop(task_id, None)
+            raise
+
+    def _make_room(self) -> None:
+        if self._when_full == "raise" or _in_loop():
+            raise BacklogFull(f"{len(self._open):,} tasks are open, which is max_backlog; submit again when some have ended")
+        self._backlog.wait(lambda: len(self._open), lambda: self._link is None)
+        if self._link is None:
+            raise PlaygroundClosed(f"{self._reason} while submit waited for room")
+
+    @property
+    def waits(self) -> bool:
+        """Whether who submits over the limit waits, rather than being refused."""
+        return self._when_full == "wait"
+
+    @property
+    def full(self) -> bool:
+        """Whether as many tasks are open as may be."""
+        return len(self._open) >= self._backlog.limit
+
+    def deliver(self, outcomes: Sequence[Outcome]) -> None:
+        """Tasks have ended. Called by the link, from one thread."""
+        pop = self._open.pop
+        pairs: list[tuple[TaskHandle, Outcome]] = []
+        sinks: dict[Sink, list[Outcome]] = {}
+        for outcome in outcomes:
+            taker = pop(outcome.task_id, None)
+            if isinstance(taker, TaskHandle):
+                pairs.append((taker, outcome))
+            elif taker is not None:
+                sinks.setdefault(taker, []).append(outcome)
+        if pairs:
+            calls = settle_all(pairs)
+            if calls:
+                self.errands.run(calls)
+        for sink, theirs in sinks.items():
+            sink.take(theirs)
+        self._backlog.freed()
+
+    def cancel(self, task_id: str, force: bool = False) -> bool:
+        """Cancel a task; False when it has ended."""
+        return bool(self.cancel_all([task_id], force))
+
+    def cancel_all(self, ids: Sequence[str], force: bool = False) -> list[str]:
+        """Cancel tasks; returns the ids of those that had not ended."""
+        if self._link is None:
+            return []
+        return list(self._link.ask("cancel", {"ids": list(ids), "force": force}))
+
+    def cancel_waiting(self, ids: Sequence[str]) -> None:
+        """Cancel those of these tasks that have not begun."""
+        if self._link is not None:
+            self._link.ask("cancel_waiting", {"ids": list(ids)})
+
+    def open_handles(self, kind: type[TaskHandle]) -> list[TaskHandle]:
+        """The handles of a kind whose tasks have not ended."""
+        return [taker for taker in list(self._open.values()) if isinstance(taker, kind)]
+
+    def status(self, task_id: str) -> TaskStatus:
+        """Where a task stands; raises `UnknownTask`."""
+        return TaskStatus(self.link.ask("status", {"task_id": task_id}))
+
+    def blocking(self) -> AbstractContextManager[Any]:
+        """Entered by who waits for a handle of this client, for as long as it waits."""
+        return _NOTHING
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def waited(answer: Future[Any], thread_id: int | None) -> Any:
+    """The answer to a question; an error when it is asked in the very thread that would have to bring it."""
+    if not answer.done() and thread_id == threading.get_ident():
+        raise RuntimeError("this would wait for itself: ask from another thread")
+    return answer.result()

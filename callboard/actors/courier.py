@@ -1,0 +1,191 @@
+"""What the manager remembers of each peer, and its messages to them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from callboard.actors.dispatch.entry import Entry
+from callboard.messages.code import Code
+from callboard.messages.codec import Packed, columns, encode
+from callboard.messages.errors import WireError
+from callboard.messages.failure import Failure
+from callboard.messages.task import Submission, TaskSpec
+from callboard.messages.wire import Assign, Deliver, Outcomes, Submit
+
+
+class Peer:
+    """One connected worker or client."""
+
+    def __init__(self, identity: str, kind: Literal["worker", "client"], name: str, token: str | None) -> None:
+        self.identity = identity
+        self.address = identity.encode()
+        self.kind = kind
+        self.name = name
+        self.token = token
+        self.acked = 0  # the number of its last report that came
+        self.strikes = 0
+        self.unreachable = False
+        self._delivered = 0
+        self._deliveries: deque[tuple[int, list[Any]]] = deque()
+        self._specs: dict[int, TaskSpec] = {}  # by its own numbers
+        self._known_specs: set[int] = set()  # by ours
+        self._known_codes: set[str] = set()
+
+    def reconnected(self) -> list[list[Any]]:
+        """It may have missed anything: what it knows is told anew; returns the deliveries to be sent again."""
+        self.unreachable = False
+        self._known_specs.clear()
+        self._known_codes.clear()
+        self._specs.clear()
+        return [frames for _, frames in self._deliveries]
+
+    def acknowledged(self, number: int) -> None:
+        """It has all deliveries up to this one."""
+        while self._deliveries and self._deliveries[0][0] <= number:
+            self._deliveries.popleft()
+
+    # -- to a worker ------------------------------------------------------------------------
+
+    def assign(self, entries: list[Entry], epoch: str, ledger: Mapping[str, Entry], codes: Mapping[str, bytes]) -> list[Any]:
+        """The message that assigns these tasks."""
+        payloads: list[Packed] = []
+        specs: dict[int, TaskSpec] = {}
+        new_codes: dict[str, bytes] = {}
+        numbers: list[int] = []
+        attempts: dict[int, int] = {}
+        failures: dict[int, int] = {}
+        events: dict[int, dict[str, Any]] = {}
+        dependents: dict[int, tuple[str, ...]] = {}
+        for row, entry in enumerate(entries):
+            submission = entry.submission
+            assert submission is not None
+            payloads.append(submission.payload)  # type: ignore[arg-type]
+            category = entry.category
+            number = category.number
+            numbers.append(number)
+            if number not in self._known_specs:
+                self._known_specs.add(number)
+                specs[number] = category.spec
+                digest = category.spec.code
+                if digest is not None and digest not in self._known_codes:
+                    self._known_codes.add(digest)
+                    new_codes[digest] = codes[digest]
+            if entry.attempts:
+                attempts[row] = entry.attempts + 1
+            if entry.failures:
+                failures[row] = entry.failures
+            if submission.dependencies:
+                dependents[row] = submission.dependencies
+            if entry.rare.event is not None:
+                events[row] = entry.rare.event
+        inputs, needs = self._inputs(dependents, ledger, payloads) if dependents else (Outcomes(), {})
+        laid = columns([*payloads, *new_codes.values()])
+        message = Assign(
+            epoch=epoch,
+            acked=self.acked,
+            ids=[entry.task_id for entry in entries],
+            names=[entry.name for entry in entries],
+            spec_of=numbers,
+            fences=[entry.fence for entry in entries],
+            times=[entry.submitted for entry in entries],
+            attempts=attempts,
+            failures=failures,
+            specs=specs,
+            inputs=inputs,
+            needs=needs,
+            events=events,
+            codes=list(new_codes),
+            sizes=laid.sizes,
+            large=laid.large,
+        )
+        return encode(message, laid.frames)
+
+    def _inputs(
+        self, dependents: dict[int, tuple[str, ...]], ledger: Mapping[str, Entry], payloads: list[Packed]
+    ) -> tuple[Outcomes, dict[int, list[int]]]:
+        rows: dict[str, int] = {}
+        for ids in dependents.values():
+            for task_id in ids:
+                rows.setdefault(task_id, len(rows))
+        needs = {row: [rows[task_id] for task_id in ids] for row, ids in dependents.items()}
+        return outcomes([ledger[task_id] for task_id in rows], payloads), needs
+
+    # -- to a client ------------------------------------------------------------------------
+
+    def deliver(self, entries: list[Any]) -> list[Any]:
+        """The message that delivers these outcomes; kept until it is acknowledged."""
+        payloads: list[Packed] = []
+        told = outcomes(entries, payloads)
+        laid = columns(payloads)
+        self._delivered += 1
+        frames = encode(Deliver(number=self._delivered, outcomes=told, sizes=laid.sizes, large=laid.large), laid.frames)
+        self._deliveries.append((self._delivered, frames))
+        return frames
+
+    # -- from a client ----------------------------------------------------------------------
+
+    def submissions(self, message: Submit, payloads: list[Packed], codes: dict[str, bytes]) -> list[Submission]:
+        """The tasks of a message. Raises `WireError` where it refers to what was never sent."""
+        self._specs.update(message.specs)
+        rows = len(message.ids)
+        blobs = payloads[len(payloads) - len(message.codes) :]
+        if len(payloads) < rows + len(message.codes):
+            raise WireError("a submit with fewer payloads than tasks")
+        for digest, blob in zip(message.codes, blobs, strict=True):
+            codes[digest] = blob if isinstance(blob, bytes) else b"".join(frame.bytes for frame in blob.frames)
+        try:
+            made = [
+                Submission(task_id, name, self._specs[number], payload, given_id=message.ask is not None)  # type: ignore[arg-type]
+                for task_id, name, number, payload in zip(message.ids, message.names, message.spec_of, payloads[:rows], strict=True)
+            ]
+            for row, ids in message.dependencies.items():
+                made[row].dependencies = tuple(ids)
+            for row, key in message.keys.items():
+                made[row].idempotency_key = key
+            for row, index in message.fallback_values.items():
+                made[row].fallback = payloads[index]  # type: ignore[assignment]
+            for row, index in message.fallback_tasks.items():
+                made[row].fallback = made[index]
+        except (KeyError, IndexError) as error:
+            raise WireError(f"a submit that refers to what was not sent: {error}") from None
+        missing = [spec.code for spec in message.specs.values() if spec.code is not None and spec.code not in codes]
+        if missing:
+            raise WireError(f"a submit without its code {missing[0]}")
+        held = set(message.fallback_tasks.values())
+        return [submission for row, submission in enumerate(made) if row not in held]
+
+
+def outcomes(entries: list[Any], payloads: list[Packed]) -> Outcomes:
+    """How these tasks ended, as columns; their outputs are added to ``payloads``."""
+    indexes: list[int] = []
+    errors: dict[int, str] = {}
+    failures: dict[int, Failure] = {}
+    for row, entry in enumerate(entries):
+        if entry.output is None:
+            indexes.append(-1)
+        else:
+            indexes.append(len(payloads))
+            payloads.append(entry.output)
+        if entry.error is not None:
+            errors[row] = entry.error
+        if entry.failure is not None:
+            failures[row] = entry.failure
+    return Outcomes(
+        ids=[entry.task_id for entry in entries],
+        names=[entry.name for entry in entries],
+        statuses=[entry.status.value for entry in entries],
+        workers=[entry.worker_name for entry in entries],
+        attempts=[entry.attempts for entry in entries],
+        micros=[entry.micros for entry in entries],
+        payloads=indexes,
+        errors=errors,
+        failures=failures,
+    )
+
+
+def keep_code(code: Code | None, codes: dict[str, bytes]) -> None:
+    """Remember carried code for the workers that will need it."""
+    if code is not None and code.digest not in codes:
+        codes[code.digest] = code.blob

@@ -1,0 +1,174 @@
+"""Running the user's code for one attempt, and turning whatever comes of it into an ending."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import random
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from callboard.actors.attempt import Attempt, Finished
+from callboard.actors.client import Client
+from callboard.actors.crew import Crew
+from callboard.actors.request import ProcessRequest
+from callboard.messages.code import restore
+from callboard.messages.codec import MAX_PAYLOAD, pack, unpack
+from callboard.messages.context import current
+from callboard.messages.errors import TaskFailed
+from callboard.messages.failure import Failure
+from callboard.messages.outcome import Outcome
+from callboard.messages.payload import dumps, loads
+from callboard.messages.result import TaskResult
+from callboard.messages.task import Reference, TaskSpec, WorkKind
+from callboard.messages.wire import Ending
+
+if TYPE_CHECKING:
+    from callboard.actors.worker import ProcessWorker
+
+
+class Noting(Protocol):
+    """Where a slot notes what it runs."""
+
+    def begin(self, seat: int, task_id: str) -> None: ...
+
+    def end(self, seat: int) -> None: ...
+
+
+class Execution:
+    """Runs attempts in the threads of a `Crew`. ``post`` takes what ended and what is said, in any thread."""
+
+    def __init__(self, worker: ProcessWorker, client: Client, post: Callable[[Any], None], note: Noting) -> None:
+        self._worker = worker
+        self._client = client
+        self._post = post
+        self._note = note
+        self._policies: dict[bytes, Any] = {}
+        self.codes: dict[str, bytes] = {}
+        self.heard: frozenset[str] = frozenset()
+        """Which of task.started and task.progress anybody listens to."""
+        self.max_payload = MAX_PAYLOAD
+        self.crew = Crew(self.run, worker.slots)
+
+    def say(self, attempt: Attempt, topic: str, data: dict[str, Any]) -> None:
+        """Publish something that an attempt says, if it is heard."""
+        if topic.startswith("task.") and topic not in self.heard:
+            return
+        self._post((attempt, topic, data, time.time()))
+
+    def run(self, attempt: Attempt, seat: int) -> None:
+        """Carry out one attempt and post how it ended. Runs in a slot's thread; raises nothing."""
+        if attempt.abandoned:
+            return
+        if attempt.halted:
+            self._post(Finished(attempt, Ending.CANCELLED, 0))
+            return
+        attempt.started = time.monotonic()
+        self._note.begin(seat, attempt.task_id)
+        if "task.started" in self.heard:
+            self.say(attempt, "task.started", {"attempt": attempt.number})
+        request = ProcessRequest(attempt, self.say, self._client)
+        current.set(request)
+        begun = time.perf_counter_ns()
+        try:
+            success, output, error = self._perform(attempt, request)
+            packed = pack(dumps(output, "the output"), self.max_payload, "the output")
+            micros = (time.perf_counter_ns() - begun) // 1000
+            if success:
+                finished = Finished(attempt, Ending.COMPLETED, micros, packed)
+            else:
+                error = error or f"worker {self._worker.name!r} answered that it did not succeed"
+                finished = Finished(attempt, Ending.FAILED, micros, packed, error, None, self._again(attempt, None))
+        except BaseException as problem:  # the user's code; SystemExit and the like must not end a slot either
+            finished = self._failed(attempt, problem, (time.perf_counter_ns() - begun) // 1000)
+        self._note.end(seat)
+        attempt.payload = None
+        if not attempt.abandoned:
+            self._post(finished)
+
+    def _perform(self, attempt: Attempt, request: ProcessRequest) -> Outcome:
+        spec = attempt.spec
+        assert attempt.payload is not None
+        if spec.kind is WorkKind.CALL:
+            function = self._code(spec)
+            args, kwargs, metadata = loads(unpack(attempt.payload))
+            request.fill({}, metadata)
+            if attempt.inputs:
+                args, kwargs = self._resolved(args, kwargs, request.dependency_data)
+            value = function(*args, **kwargs)
+            outcome = None
+        elif spec.kind is WorkKind.CARRIED:
+            kind = self._code(spec)
+            state, inputs, metadata = loads(unpack(attempt.payload))
+            request.fill(inputs, metadata)
+            task = kind.__new__(kind)
+            task.__dict__.update(state)
+            value = task.perform(inputs, request.dependency_data)
+            outcome = value
+        else:
+            inputs, metadata = loads(unpack(attempt.payload))
+            request.fill(inputs, metadata)
+            value = self._worker.handle(request, attempt.submitted)
+            outcome = None
+        if inspect.isawaitable(value):
+            value = outcome = self.crew.wait_for(_awaited(value), attempt)
+        return self._interpret(value if outcome is None else outcome)
+
+    def _interpret(self, value: Any) -> Outcome:
+        if type(value) is Outcome:
+            return value
+        if type(value) is TaskResult:
+            return Outcome(value.success, value.output, value.error)
+        return Outcome(True, value)
+
+    def _code(self, spec: TaskSpec) -> Any:
+        assert spec.code is not None
+        try:
+            return restore(spec.code, self.codes[spec.code])
+        except Exception as error:  # whatever the user's modules raise when they are imported here
+            raise TaskFailed(f"the code of {spec.label or 'the task'} cannot be loaded on worker {self._worker.name!r}: {error}") from error
+
+    def _resolved(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], results: Mapping[str, TaskResult]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        def output(value: Any) -> Any:
+            return results[value.task_id].output if type(value) is Reference else value
+
+        return tuple(output(value) for value in args), {key: output(value) for key, value in kwargs.items()}
+
+    def _failed(self, attempt: Attempt, problem: BaseException, micros: int) -> Finished:
+        stopped = isinstance(problem, asyncio.CancelledError | concurrent.futures.CancelledError)
+        if stopped and attempt.halted:
+            return Finished(attempt, Ending.CANCELLED, micros)
+        problem.__traceback__ = _from_user_code(problem.__traceback__)
+        failure = Failure.of(problem)
+        return Finished(attempt, Ending.FAILED, micros, b"", str(failure), failure, self._again(attempt, problem))
+
+    def _again(self, attempt: Attempt, problem: BaseException | None) -> float | None:
+        """Seconds until the next attempt, as the task's policy says; it is asked here, where the exception is."""
+        pickled = attempt.spec.policy
+        if pickled is None:
+            return None
+        try:
+            policy = self._policies.get(pickled)
+            if policy is None:
+                policy = self._policies[pickled] = loads(pickled)
+            elapsed = max(0.0, time.time() - attempt.submitted)
+            delay: float | None = policy.decide(problem, attempt.earlier_failures + 1, elapsed, random.random())
+        except Exception:  # a predicate of the user's
+            return None
+        return delay
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def _from_user_code(traceback: TracebackType | None) -> TracebackType | None:
+    # Our own frames at the top say nothing to the reader.
+    while traceback is not None and traceback.tb_next is not None and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    return traceback

@@ -1,0 +1,404 @@
+"""The actor of a worker's process: takes assignments, has them run, reports, and knows when to end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Any
+
+from callboard.actors.attempt import Attempt, Finished
+from callboard.actors.client import Client, waited
+from callboard.actors.execution import Execution, Noting
+from callboard.actors.peer import Endpoint, PeerActor, Versions
+from callboard.actors.request import ProcessRequest
+from callboard.actors.uplink import Question, Uplink, settled
+from callboard.actors.worker import ProcessWorker
+from callboard.messages.codec import Packed, columns, encode, pack
+from callboard.messages.context import current
+from callboard.messages.errors import CannotPickle
+from callboard.messages.payload import dumps
+from callboard.messages.task import Submission, TaskSpec
+from callboard.messages.wire import (
+    AnyMessage,
+    Assign,
+    Ending,
+    Goodbye,
+    Halt,
+    HandBack,
+    Hello,
+    Leaving,
+    Park,
+    Probe,
+    Recall,
+    Report,
+    Say,
+    Watch,
+    Welcome,
+)
+
+LEAVE_PATIENCE = 2.0
+"""Seconds that a leaving worker waits for its last report to be acknowledged."""
+ABANDON_PATIENCE = 5.0
+"""Seconds that the other slots get to finish when a slot is stuck in a task that was given up."""
+
+
+class Leave:
+    """Posted to the host: finish what runs and end; a second time: hand that back, too, and end now."""
+
+
+class Parked:
+    """Posted to the host: a task begins or ends to wait for other tasks."""
+
+    def __init__(self, attempt: Attempt, parked: bool) -> None:
+        self.attempt = attempt
+        self.parked = parked
+
+
+class WorkerClient(Client):
+    """The client of a worker's tasks: one that waits for another lends its slot meanwhile."""
+
+    host: WorkerHost
+
+    def blocking(self) -> AbstractContextManager[Any]:
+        """Lend the slot of the running task, if it is one that waits."""
+        request = current.get()
+        if not isinstance(request, ProcessRequest):
+            return contextlib.nullcontext()
+        return self._parked(request._attempt)
+
+    @contextlib.contextmanager
+    def _parked(self, attempt: Attempt) -> Iterator[None]:
+        crew = self.host.execution.crew
+        attempt.parked += 1
+        if attempt.parked == 1:
+            crew.lend()
+            self.host.mailbox.post(Parked(attempt, True))
+        try:
+            yield
+        finally:
+            attempt.parked -= 1
+            if attempt.parked == 0:
+                crew.take_back_slot()
+                self.host.mailbox.post(Parked(attempt, False))
+
+
+class HostLink:
+    """A worker's tasks reach the manager through the host's own socket."""
+
+    def __init__(self, host: WorkerHost) -> None:
+        self._host = host
+
+    def submit(self, submission: Submission) -> None:
+        """Send a task."""
+        self._host.mailbox.post(submission)
+
+    def submit_asking(self, submission: Submission) -> None:
+        """Send a task and wait until it is accepted."""
+        answer: Future[Any] = Future()
+        self._host.mailbox.post((submission, answer))
+        waited(answer, self._host.thread_id)
+
+    def ask(self, what: str, arguments: dict[str, Any]) -> Any:
+        """Ask the manager."""
+        answer: Future[Any] = Future()
+        self._host.mailbox.post(Question(what, arguments, answer))
+        return waited(answer, self._host.thread_id)
+
+    def say(self, topic: str, data: dict[str, Any]) -> None:
+        """Publish an event that is no task's."""
+        self._host.mailbox.post((None, topic, data, time.time()))
+
+
+class WorkerHost(PeerActor):
+    """Runs one `ProcessWorker`. ``token`` names a local child to its supervisor."""
+
+    def __init__(self, worker: ProcessWorker, endpoint: Endpoint, note: Noting, token: str | None = None) -> None:
+        super().__init__(endpoint)
+        self.worker = worker
+        self.token = token
+        self._versions = Versions.here()
+        self.client = WorkerClient()
+        self.client.host = self
+        self.client.attach(HostLink(self))
+        self.uplink = Uplink(self.send, self.client.deliver)
+        self.execution = Execution(worker, self.client, self.mailbox.post, note)
+        self.ended = threading.Event()
+        """Set when the worker has nothing more to do and its process may end."""
+        self._held: dict[str, Attempt] = {}  # queued and running
+        self._specs: dict[int, TaskSpec] = {}
+        self._timed: dict[str, Attempt] = {}
+        self._reports: deque[tuple[int, list[str], list[int], list[Any]]] = deque()
+        self._report_number = 0
+        self._leaving: float | None = None
+        self._give_up_at = float("inf")
+
+    # -- the conversation -------------------------------------------------------------------
+
+    def hello(self) -> Hello:
+        """Who this worker is, what it runs and what it has reported without being heard for certain."""
+        ids = [attempt.task_id for attempt in self._held.values()]
+        fences = [attempt.fence for attempt in self._held.values()]
+        for _, reported, with_fences, _ in self._reports:
+            ids += reported
+            fences += with_fences
+        worker = self.worker
+        return Hello(
+            python=self._versions.python,
+            cloudpickle=self._versions.cloudpickle,
+            peer="worker",
+            name=worker.name,
+            role=worker.role,
+            skills=worker.skills,
+            slots=worker.slots,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            token=self.token,
+            epoch=self.epoch,
+            ids=ids,
+            fences=fences,
+            leaving=self._leaving is not None,
+        )
+
+    def welcomed(self, message: Welcome, again: bool, same_manager: bool) -> None:
+        """Say again what the manager may have missed."""
+        self.execution.max_payload = self.client.max_payload = message.max_payload
+        if again:
+            for _, _, _, frames in self._reports:
+                self.send(frames)
+            self.uplink.rejoined(same_manager)
+
+    def refused(self) -> None:
+        """There is no use in staying."""
+        self.ended.set()
+
+    def hear(self, message: AnyMessage, payloads: list[Packed]) -> None:
+        """Deal with what the manager says."""
+        if isinstance(message, Assign):
+            self._acknowledged(message.acked)
+            self._assigned(message, payloads)
+        elif isinstance(message, Probe):
+            self._acknowledged(message.acked)
+        elif isinstance(message, Recall):
+            self._hand_back(set(message.ids) or None)
+        elif isinstance(message, Halt):
+            self._halt(message)
+        elif isinstance(message, Watch):
+            heard = {"task.started": message.started, "task.progress": message.progress}
+            self.execution.heard = frozenset(topic for topic, wanted in heard.items() if wanted)
+        elif isinstance(message, Goodbye):
+            self._leave()
+        else:
+            self.uplink.hear(message, payloads)
+
+    def _assigned(self, message: Assign, payloads: list[Packed]) -> None:
+        self._specs.update(message.specs)
+        rows = len(message.ids)
+        blobs = payloads[len(payloads) - len(message.codes) :]
+        for digest, blob in zip(message.codes, blobs, strict=True):
+            self.execution.codes[digest] = blob if isinstance(blob, bytes) else b"".join(frame.bytes for frame in blob.frames)
+        inputs = settled(message.inputs, payloads) if message.inputs.ids else []
+        attempts = []
+        columns_of = zip(message.ids, message.names, message.fences, message.spec_of, message.times, payloads[:rows], strict=True)
+        for task_id, name, fence, number, submitted, payload in columns_of:
+            spec = self._specs[number]
+            attempt = Attempt(task_id, name, fence, spec, payload, submitted)
+            attempts.append(attempt)
+            self._held[task_id] = attempt
+            if spec.timeout is not None:
+                self._timed[task_id] = attempt
+        for row, number in message.attempts.items():
+            attempts[row].number = number
+        for row, failures in message.failures.items():
+            attempts[row].earlier_failures = failures
+        for row, needed in message.needs.items():
+            attempts[row].inputs = [inputs[index] for index in needed]
+        for row, event in message.events.items():
+            attempts[row].event = event
+        if self._leaving is not None:
+            self._give_back(attempts)
+        else:
+            self.execution.crew.add(attempts)
+
+    def _acknowledged(self, number: int) -> None:
+        while self._reports and self._reports[0][0] <= number:
+            self._reports.popleft()
+
+    def _hand_back(self, ids: set[str] | None) -> None:
+        self._give_back(self.execution.crew.take_back(ids))
+
+    def _give_back(self, attempts: list[Attempt]) -> None:
+        for attempt in attempts:
+            self._held.pop(attempt.task_id, None)
+            self._timed.pop(attempt.task_id, None)
+        ids = [attempt.task_id for attempt in attempts]
+        self.send(encode(HandBack(epoch=self.epoch or "", ids=ids, fences=[attempt.fence for attempt in attempts])))
+
+    def _halt(self, message: Halt) -> None:
+        for task_id in message.ids:
+            attempt = self._held.get(task_id)
+            if attempt is None:
+                continue
+            attempt.halted = True
+            if attempt.future is not None:
+                attempt.future.cancel()
+            elif message.force and attempt.started is not None:
+                self._abandon(attempt, Ending.CANCELLED)
+
+    def _abandon(self, attempt: Attempt, ending: int) -> None:
+        """Tell the ending of an attempt that will not stop, and leave: its thread is lost, and the process with it."""
+        attempt.abandoned = True
+        elapsed = time.monotonic() - (attempt.started or time.monotonic())
+        self._report([Finished(attempt, ending, int(elapsed * 1e6))])
+        self._leave_once()
+        self._give_up_at = time.monotonic() + ABANDON_PATIENCE
+
+    # -- what comes from the slots ----------------------------------------------------------
+
+    def take(self, items: list[Any]) -> None:
+        """Report what has ended and pass on what is said, in the order in which it was."""
+        finished: list[Finished] = []
+        submissions: list[Submission] = []
+        for item in items:
+            if type(item) is Finished:
+                finished.append(item)
+            elif type(item) is Submission:
+                submissions.append(item)
+            else:
+                self._pass_on(item)
+        if submissions:
+            self.uplink.submit(submissions)
+        if finished:
+            self._report(finished)
+
+    def _pass_on(self, item: Any) -> None:
+        if isinstance(item, Parked):
+            if item.attempt.task_id in self._held:
+                self.send(encode(Park(task_id=item.attempt.task_id, parked=item.parked)))
+        elif isinstance(item, Leave):
+            self._leave()
+        elif isinstance(item, Question):
+            self.uplink.ask(item)
+        elif isinstance(item[0], Submission):
+            self.uplink.submit_asking(*item)
+        else:
+            self._say(*item)
+
+    def _say(self, attempt: Attempt | None, topic: str, data: dict[str, Any], when: float) -> None:
+        plain, rich = split(data)
+        try:
+            payloads = [pack(dumps(rich, f"the data of event {topic!r}"), self.client.max_payload)] if rich else []
+        except CannotPickle as error:
+            plain, payloads = {**plain, "error": str(error)}, []
+        laid = columns(payloads)
+        message = Say(
+            topic=topic,
+            task_id=attempt.task_id if attempt is not None else None,
+            time=when,
+            data=plain,
+            rich=bool(payloads),
+            sizes=laid.sizes,
+            large=laid.large,
+        )
+        self.send(encode(message, laid.frames))
+
+    def _report(self, finished: list[Finished]) -> None:
+        rows = []
+        for item in finished:
+            attempt = item.attempt
+            if self._held.pop(attempt.task_id, None) is not None:
+                self._timed.pop(attempt.task_id, None)
+                rows.append(item)
+        if not rows:
+            return
+        laid = columns([row.output for row in rows])
+        self._report_number += 1
+        ids = [row.attempt.task_id for row in rows]
+        fences = [row.attempt.fence for row in rows]
+        message = Report(
+            epoch=self.epoch or "",
+            number=self._report_number,
+            ids=ids,
+            fences=fences,
+            endings=[row.ending for row in rows],
+            micros=[row.micros for row in rows],
+            errors={index: row.error for index, row in enumerate(rows) if row.error is not None},
+            failures={index: row.failure for index, row in enumerate(rows) if row.failure is not None},
+            again={index: row.again for index, row in enumerate(rows) if row.again is not None},
+            sizes=laid.sizes,
+            large=laid.large,
+        )
+        frames = encode(message, laid.frames)
+        self._reports.append((self._report_number, ids, fences, frames))
+        self.send(frames)
+
+    # -- timers and the end -----------------------------------------------------------------
+
+    def _leave(self) -> None:
+        if self._leaving is None:
+            self._leave_once()
+        else:
+            # Asked a second time: what runs is handed back as well, to be done elsewhere.
+            self._give_up_at = 0.0
+
+    def _leave_once(self) -> None:
+        if self._leaving is None:
+            self._leaving = time.monotonic()
+            self.send(encode(Leaving()))
+            self._hand_back(None)
+
+    def next_deadline(self) -> float | None:
+        """When an attempt overruns, or when leaving has taken long enough."""
+        now = time.monotonic()
+        running = [attempt for attempt in self._timed.values() if not attempt.abandoned]
+        times = [(attempt.started or now) + (attempt.spec.timeout or 0.0) for attempt in running]
+        if self._leaving is not None:
+            times.append(now + 0.02)
+        return min(times, default=None)
+
+    def tick(self) -> None:
+        """Stop what overran; end when all is done."""
+        now = time.monotonic()
+        for attempt in list(self._timed.values()):
+            overdue = attempt.started is not None and now >= attempt.started + (attempt.spec.timeout or 0.0)
+            if overdue and not attempt.abandoned:
+                self._stop_overrun(attempt)
+        if self._leaving is not None:
+            if self._held and now >= self._give_up_at:
+                self._give_back(list(self._held.values()))
+            patient = now < self._leaving + LEAVE_PATIENCE
+            if not self._held and not (self._reports and patient):
+                self.send(encode(Goodbye()))
+                self.ended.set()
+                self.stop()
+
+    def _stop_overrun(self, attempt: Attempt) -> None:
+        if attempt.future is not None:
+            attempt.abandoned = True
+            attempt.future.cancel()
+            self._report([Finished(attempt, Ending.TIMED_OUT, int((attempt.spec.timeout or 0.0) * 1e6))])
+        else:
+            self._abandon(attempt, Ending.TIMED_OUT)
+
+
+def split(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An event's data as plain values, which travel in the header and can be matched, and the rest, which is pickled."""
+    plain = {key: value for key, value in data.items() if _plain(value)}
+    return plain, {key: value for key, value in data.items() if key not in plain}
+
+
+def _plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is float:
+        return value == value and abs(value) != float("inf")
+    if kind is list:
+        return len(value) <= 1000 and all(map(_plain, value))
+    if kind is dict:
+        return len(value) <= 1000 and all(type(key) is str and _plain(item) for key, item in value.items())
+    return value is None or kind is str or kind is int or kind is bool

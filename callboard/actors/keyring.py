@@ -1,0 +1,161 @@
+"""Keys, and the connection files in which peers find them.
+
+A manager that listens on TCP has a CURVE key pair, and one for the peers it will have. What a peer needs (the manager's
+public key and the peers' pair) stands in a connection file that only its owner can read, found by address.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+import zmq
+
+from callboard.messages.errors import CannotConnect, InvalidSetting
+
+logger = logging.getLogger("callboard")
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+
+
+class Address(NamedTuple):
+    """Where a manager listens."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """``tcp://HOST:PORT``, or HOST:PORT; raises `InvalidSetting` that says what was expected."""
+        match = re.fullmatch(r"(?:tcp://)?(\[[0-9a-fA-F:]+\]|[^:/\s]+):(\d{1,5})", text if isinstance(text, str) else "")
+        if match is None or not 0 < int(match[2]) < 65536:
+            raise InvalidSetting(f"{text!r} is no address: expected tcp://HOST:PORT, such as tcp://127.0.0.1:8000")
+        return cls(match[1], int(match[2]))
+
+    @property
+    def endpoint(self) -> str:
+        """As ZeroMQ takes it."""
+        return f"tcp://{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in LOOPBACK or self.host.startswith("127.")
+
+
+class KeyPair(NamedTuple):
+    """A CURVE key pair, Z85-encoded."""
+
+    public: str
+    secret: str
+
+    @classmethod
+    def fresh(cls) -> KeyPair:
+        """A new pair."""
+        public, secret = zmq.curve_keypair()
+        return cls(public.decode(), secret.decode())
+
+
+class Credentials(NamedTuple):
+    """What a peer needs to prove itself to a manager."""
+
+    server: str
+    peer: KeyPair
+
+
+class ServerKeys(NamedTuple):
+    """What a manager needs: its own pair, and the pair that its connection file gives to peers."""
+
+    server: KeyPair
+    peer: KeyPair
+
+    @classmethod
+    def fresh(cls) -> ServerKeys:
+        """New pairs."""
+        return cls(KeyPair.fresh(), KeyPair.fresh())
+
+    @property
+    def credentials(self) -> Credentials:
+        """What peers need."""
+        return Credentials(self.server.public, self.peer)
+
+
+def folder() -> Path:
+    """Where this user's connection files are: ``CALLBOARD_HOME``, or the user's runtime or cache folder."""
+    chosen = os.environ.get("CALLBOARD_HOME")
+    if chosen:
+        return Path(chosen)
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / "callboard" if runtime else Path.home() / ".cache" / "callboard"
+
+
+def connection_file(address: Address) -> Path:
+    """The file for an address; all names of this machine's loopback are one."""
+    host = "127.0.0.1" if address.loopback else address.host.strip("[]").replace(":", "_")
+    return folder() / f"{host}-{address.port}.json"
+
+
+def write_private(path: Path, content: dict[str, object]) -> None:
+    """Write a file that only its owner can read, in one step."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file)
+    os.replace(scratch, path)
+
+
+def write_connection(path: Path, endpoint: str, credentials: Credentials) -> None:
+    """Leave a connection file."""
+    peer = credentials.peer
+    content = {"endpoint": endpoint, "server": credentials.server, "public": peer.public, "secret": peer.secret, "pid": os.getpid()}
+    write_private(path, content)
+
+
+def read_connection(address: Address, key: str | Path | None = None) -> Credentials:
+    """The credentials for an address, from ``key`` or from where this user's manager left them; raises `CannotConnect`."""
+    path = Path(key) if key is not None else connection_file(address)
+    content = _read(path, address if key is None else None)
+    try:
+        return Credentials(str(content["server"]), KeyPair(str(content["public"]), str(content["secret"])))
+    except KeyError as error:
+        raise CannotConnect(f"{path} is no connection file: it has no {error}") from None
+
+
+def server_keys(path: str | Path) -> ServerKeys:
+    """The keys of a manager that keeps them in a file, made when it does not exist.
+
+    The connection file for peers stands at ``path``, the manager's own secret beside it in ``path``.server, so that
+    the first can be given away without the second.
+    """
+    public_path, secret_path = Path(path), Path(f"{path}.server")
+    if not secret_path.exists():
+        keys = ServerKeys.fresh()
+        write_connection(public_path, "", keys.credentials)
+        write_private(secret_path, {"public": keys.server.public, "secret": keys.server.secret})
+        return keys
+    content = _read(secret_path, None)
+    peer = read_connection(Address("", 0), public_path).peer
+    return ServerKeys(KeyPair(str(content["public"]), str(content["secret"])), peer)
+
+
+def _read(path: Path, address: Address | None) -> dict[str, object]:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        where = f"no connection file for {address.endpoint} at {path}" if address else f"there is no file {path}"
+        hint = "is the manager running, as the same user? From another machine give its file by key= or --key"
+        raise CannotConnect(f"{where}; {hint}") from None
+    except (OSError, ValueError) as error:
+        raise CannotConnect(f"{path} cannot be read as a connection file: {error}") from None
+    if mode & 0o077:
+        logger.warning("%s has mode %04o: others can read the keys in it; chmod it to 0600", path, mode)
+    if not isinstance(content, dict):
+        raise CannotConnect(f"{path} is no connection file")
+    return content

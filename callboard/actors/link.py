@@ -1,0 +1,165 @@
+"""The two ways to a manager: in this process, through its mailbox; elsewhere, over a socket."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import pykka
+from pykka.messages import ProxyCall
+
+from callboard.actors.client import Client, waited
+from callboard.actors.dispatch.command import Notice
+from callboard.actors.dispatch.rule import Rule
+from callboard.actors.host import split
+from callboard.actors.manager import LOCAL, TaskManager
+from callboard.actors.peer import Endpoint, PeerActor, Versions
+from callboard.actors.uplink import Question, Uplink
+from callboard.events.topic import Pattern
+from callboard.messages.codec import Packed, columns, encode, pack
+from callboard.messages.errors import PlaygroundClosed
+from callboard.messages.payload import dumps
+from callboard.messages.task import Submission, fresh_id
+from callboard.messages.wire import AnyMessage, Goodbye, Hello, Say, Terms, Welcome
+
+
+class LocalLink:
+    """To the manager of this process. Thread-safe."""
+
+    def __init__(self, manager: TaskManager, ref: pykka.ActorRef[TaskManager]) -> None:
+        self._manager = manager
+        self._ref = ref
+        self.submit = manager.mailbox.post
+        """Hand over a task: a deque's append, and a wake-up if the manager sleeps."""
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Call a method in the manager's thread and return what it does; in that thread itself, at once."""
+        if threading.get_ident() == self._manager.thread_id:
+            return getattr(self._manager, name)(*arguments)
+        try:
+            return self._ref.ask(ProxyCall(attr_path=(name,), args=arguments, kwargs={}))
+        except pykka.ActorDeadError:
+            raise PlaygroundClosed("the playground has ended") from None
+
+    def submit_asking(self, submission: Submission) -> None:
+        """Hand over a task and wait until it is accepted."""
+        self.call("submit_one", submission)
+
+    def ask(self, what: str, arguments: dict[str, Any]) -> Any:
+        """Ask the manager."""
+        return self.call("ask", LOCAL, what, arguments)
+
+    def add_rule(self, pattern: str, where: Mapping[str, Any], template: Submission) -> str:
+        """Have events start a task; returns the rule's id."""
+        rule = Rule(fresh_id(), Pattern(pattern), where, template, LOCAL)
+        self.call("add_rule", rule)
+        return rule.rule_id
+
+    def drop_rule(self, rule_id: str) -> None:
+        """Have them start it no longer."""
+        self.ask("drop_rule", {"rule_id": rule_id})
+
+    def say(self, topic: str, data: dict[str, Any]) -> None:
+        """Publish an event."""
+        plain, rich = split(data)
+        pickled = dumps(rich, f"the data of event {topic!r}") if rich else None
+        notice = Notice(topic, data=plain, rich=b"".join(pickled) if isinstance(pickled, list) else pickled)
+        self._manager.mailbox.post(lambda: self._manager.say(notice))
+
+
+class ClientLink(PeerActor):
+    """To a manager elsewhere. An actor; its public methods may be called from any thread."""
+
+    def __init__(self, endpoint: Endpoint, client: Client, name: str) -> None:
+        super().__init__(endpoint)
+        self.name = name
+        self.client = client
+        self.uplink = Uplink(self.send, client.deliver)
+
+    # -- any thread -------------------------------------------------------------------------
+
+    def submit(self, submission: Submission) -> None:
+        """Hand over a task."""
+        self.mailbox.post(submission)
+
+    def submit_asking(self, submission: Submission) -> None:
+        """Hand over a task and wait until it is accepted."""
+        self._ordered(lambda answer: self.uplink.submit_asking(submission, answer))
+
+    def ask(self, what: str, arguments: dict[str, Any]) -> Any:
+        """Ask the manager."""
+        return self._ordered(lambda answer: self.uplink.ask(Question(what, arguments, answer)))
+
+    def add_rule(self, pattern: str, where: Mapping[str, Any], template: Submission) -> str:
+        """Have events start a task; returns the rule's id."""
+        terms = Terms(rule_id=fresh_id(), pattern=Pattern(pattern).text, where=dict(where))
+        self._ordered(lambda answer: self.uplink.add_rule(terms, template, answer))
+        return terms.rule_id
+
+    def drop_rule(self, rule_id: str) -> None:
+        """Have them start it no longer."""
+        self._ordered(lambda answer: self.uplink.drop_rule(rule_id, answer))
+
+    def say(self, topic: str, data: dict[str, Any]) -> None:
+        """Publish an event."""
+        self.mailbox.post(lambda: self._send_event(topic, data))
+
+    def _ordered(self, order: Any) -> Any:
+        answer: Future[Any] = Future()
+        self.mailbox.post(lambda: order(answer))
+        return waited(answer, self.thread_id)
+
+    # -- the actor's thread -----------------------------------------------------------------
+
+    def _send_event(self, topic: str, data: dict[str, Any]) -> None:
+        import time
+
+        plain, rich = split(data)
+        payloads: list[Packed] = [pack(dumps(rich, f"the data of event {topic!r}"))] if rich else []
+        laid = columns(payloads)
+        message = Say(topic=topic, time=time.time(), data=plain, rich=bool(rich), sizes=laid.sizes, large=laid.large)
+        self.send(encode(message, laid.frames))
+
+    def hello(self) -> Hello:
+        """Who this client is."""
+        mine = Versions.here()
+        return Hello(python=mine.python, cloudpickle=mine.cloudpickle, peer="client", name=self.name, epoch=self.epoch)
+
+    def welcomed(self, message: Welcome, again: bool, same_manager: bool) -> None:
+        """Say again what the manager may have missed."""
+        self.client.max_payload = message.max_payload
+        if again:
+            self.uplink.rejoined(same_manager)
+
+    def hear(self, message: AnyMessage, payloads: list[Packed]) -> None:
+        """Take results and answers."""
+        if isinstance(message, Goodbye):
+            self._over("the manager has ended")
+        else:
+            self.uplink.hear(message, payloads)
+
+    def take(self, items: list[Any]) -> None:
+        """Send what was handed over."""
+        submissions: list[Submission] = []
+        for item in items:
+            if type(item) is Submission:
+                submissions.append(item)
+            else:
+                item()
+        for start in range(0, len(submissions), 1000):
+            self.uplink.submit(submissions[start : start + 1000])
+
+    def close(self) -> None:
+        """Take leave."""
+        if self.connected:
+            self.send(encode(Goodbye()))
+        self._over("the connection was closed")
+        super().close()
+
+    def _over(self, reason: str) -> None:
+        error = PlaygroundClosed(reason)
+        self.client.detach(reason)
+        self.uplink.abandon(error)
+        self.client.abandon(error)

@@ -1,0 +1,218 @@
+"""A pykka inbox that waits on ZeroMQ sockets, plain descriptors and other threads at once.
+
+Local messages and remote frames come in through one door, so that one thread owns the sockets and nothing needs a lock.
+What has gathered since the last look comes out as one `Mail`; pykka's own envelopes (asks, proxies, stop) come out one
+by one, as pykka wants them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import zmq
+
+DRAIN = 256
+"""Messages taken from one socket at a look."""
+SPIN_SECONDS = 0.0002
+"""How long to look again and again before sleeping, while messages have been coming that quickly."""
+
+
+class Mail(NamedTuple):
+    """What has come: local items, (socket, frames) pairs, readable descriptors, or the error that prevented looking."""
+
+    items: list[Any]
+    frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]]
+    ready: list[int]
+    error: Exception | None = None
+
+
+class Parcel(NamedTuple):
+    """A `Mail` as pykka's loop takes it: the attributes of an envelope to which nobody awaits a reply."""
+
+    message: Mail
+    reply_to: None = None
+
+
+class Wake:
+    """A descriptor that another thread can make readable: an eventfd, or a pair of sockets where there is none."""
+
+    def __init__(self) -> None:
+        self._pair: tuple[socket.socket, socket.socket] | None = None
+        if hasattr(os, "eventfd"):
+            self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        else:
+            self._pair = socket.socketpair()
+            for end in self._pair:
+                end.setblocking(False)
+            self.fd = self._pair[0].fileno()
+
+    def set(self) -> None:
+        """Make the descriptor readable."""
+        try:
+            if self._pair is None:
+                os.eventfd_write(self.fd, 1)
+            else:
+                self._pair[1].send(b"!")
+        except BlockingIOError:
+            pass  # readable already
+
+    def clear(self) -> None:
+        """Make it unreadable again."""
+        try:
+            if self._pair is None:
+                os.eventfd_read(self.fd)
+            else:
+                self._pair[0].recv(4096)
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._pair is None:
+            os.close(self.fd)
+        else:
+            for end in self._pair:
+                end.close()
+
+
+class Mailbox:
+    """The inbox of a `SocketActor`. `put` and `post` may be called from any thread, all else from the actor's."""
+
+    def __init__(self) -> None:
+        self._items: deque[Any] = deque()
+        self._envelopes: deque[Any] = deque()
+        self._wake = Wake()
+        self._guard = threading.Lock()
+        self._asleep = False
+        self._closed = False
+        self._poller = zmq.Poller()
+        self._poller.register(self._wake.fd, zmq.POLLIN)
+        self._sockets: dict[Any, zmq.Socket[bytes]] = {}
+        self._spin = 0.0
+        self.deadline: Callable[[], float | None] = lambda: None
+        """When to return an empty mail at the latest (on the monotonic clock), so that the actor can look at its timers."""
+
+    # -- any thread -------------------------------------------------------------------------
+
+    def put(self, envelope: Any) -> None:
+        """Deliver one of pykka's envelopes, or any item; wakes the actor only if it sleeps."""
+        self._items.append(envelope)
+        if self._asleep:
+            self._asleep = False
+            # The lock keeps the descriptor from being closed, and its number given away, under our hands.
+            with self._guard:
+                if not self._closed:
+                    self._wake.set()
+
+    post = put
+
+    def empty(self) -> bool:
+        """Whether nothing local waits."""
+        return not self._items and not self._envelopes
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    # -- the actor's thread -----------------------------------------------------------------
+
+    def watch(self, source: zmq.Socket[bytes] | int) -> None:
+        """Wait for a socket's messages, or for a descriptor to become readable, too."""
+        self._poller.register(source, zmq.POLLIN)
+        if isinstance(source, zmq.Socket):
+            self._sockets[source] = source
+
+    def unwatch(self, source: zmq.Socket[bytes] | int) -> None:
+        """Wait for it no longer."""
+        if source in self._poller:
+            self._poller.unregister(source)
+        self._sockets.pop(source, None)
+
+    def close(self) -> None:
+        """Let the descriptor go; what is put from now on is only kept for pykka to answer."""
+        with self._guard:
+            if not self._closed:
+                self._closed = True
+                self._asleep = False
+                self._wake.close()
+
+    def get(self) -> Any:
+        """The next envelope or `Parcel`. Never raises: pykka's loop would die of it, with everybody waiting."""
+        try:
+            return self._get()
+        except Exception as error:  # the actor's loop: the actor decides what to do about it
+            return Parcel(Mail([], [], [], error))
+
+    def _get(self) -> Any:
+        while True:
+            if self._envelopes:
+                return self._envelopes.popleft()
+            if self._closed:
+                return self._items.popleft() if self._items else Parcel(Mail([], [], []))
+            readable = self._wait()
+            frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]] = []
+            ready: list[int] = []
+            for source, _ in readable:
+                known = self._sockets.get(source)
+                if known is not None:
+                    self._receive(known, frames)
+                elif source == self._wake.fd:
+                    self._wake.clear()
+                else:
+                    ready.append(source)
+            items = self._take()
+            if items or frames or ready or not readable:
+                return Parcel(Mail(items, frames, ready))
+
+    def _wait(self) -> list[tuple[Any, int]]:
+        if self._items:
+            return self._poller.poll(0) or [(self._wake.fd, 0)]
+        when = self.deadline()
+        timeout = None if when is None else max(0.0, when - time.monotonic())
+        begun = time.monotonic()
+        if self._spin and (timeout is None or timeout > self._spin):
+            found = self._look(begun + self._spin)
+            if found is not None:
+                return found
+        self._asleep = True
+        if self._items:
+            self._asleep = False
+            return [(self._wake.fd, 0)]
+        readable = self._poller.poll(None if timeout is None else timeout * 1000.0)
+        self._asleep = False
+        self._spin = SPIN_SECONDS if readable and time.monotonic() - begun < 2 * SPIN_SECONDS else 0.0
+        return readable
+
+    def _look(self, until: float) -> list[tuple[Any, int]] | None:
+        poll = self._poller.poll
+        while time.monotonic() < until:
+            readable = poll(0)
+            if readable:
+                return readable
+            if self._items:
+                return [(self._wake.fd, 0)]
+        return None
+
+    def _receive(self, source: zmq.Socket[bytes], frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]]) -> None:
+        for _ in range(DRAIN):
+            try:
+                frames.append((source, source.recv_multipart(zmq.DONTWAIT, copy=False)))
+            except zmq.Again:
+                return
+
+    def _take(self) -> list[Any]:
+        """All items that are not pykka's; those go to the row of envelopes."""
+        items: list[Any] = []
+        pop = self._items.popleft
+        for _ in range(len(self._items)):
+            item = pop()
+            if hasattr(item, "reply_to"):
+                self._envelopes.append(item)
+            else:
+                items.append(item)
+        return items

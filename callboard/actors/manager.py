@@ -1,0 +1,399 @@
+"""The TaskManager: the actor that owns the sockets, tells the dispatcher what happens, and carries out what it decides."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from callboard.actors.actor import SocketActor, new_socket
+from callboard.actors.authenticator import DOMAIN, Authenticator
+from callboard.actors.authenticator import ENDPOINT as ZAP_ENDPOINT
+from callboard.actors.authenticator import serve as answer_zap
+from callboard.actors.client import Client, Ended
+from callboard.actors.courier import Peer, keep_code
+from callboard.actors.dispatch.command import Assign, Deliver, Halt, Kill, Notice, Publish, Recall, Warn
+from callboard.actors.dispatch.dispatcher import Dispatcher
+from callboard.actors.dispatch.rule import Rule
+from callboard.actors.inquiry import Inquiry
+from callboard.actors.keyring import Address, ServerKeys
+from callboard.actors.mailbox import Mail
+from callboard.actors.publisher import Publisher
+from callboard.actors.reception import Reception
+from callboard.actors.supervisor import Death, Expected
+from callboard.messages.codec import MAX_PAYLOAD, encode
+from callboard.messages.errors import CannotBind, PlaygroundClosed
+from callboard.messages.status import TaskStatus
+from callboard.messages.task import Submission
+from callboard.messages.wire import Goodbye, Probe, Watch
+from callboard.messages.wire import Halt as HaltMessage
+from callboard.messages.wire import Recall as RecallMessage
+
+if TYPE_CHECKING:
+    from callboard.actors.supervisor import Supervisor
+
+logger = logging.getLogger("callboard")
+
+LOCAL = "local"
+"""The client id of the process that the manager lives in."""
+PROBE_EVERY = 1.0
+UNREACHABLE_PATIENCE = 0.25
+"""Seconds to wait for the supervisor's word about a local worker that cannot be reached: it knows what was running."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerSettings:
+    """How a manager is set up. ``address`` None: local workers only. Sizes are bytes."""
+
+    name: str = "playground"
+    address: Address | None = None
+    keys: ServerKeys | None = None
+    authorized: frozenset[str] = field(default_factory=frozenset)
+    credentials: Callable[[str], bool] | None = None
+    max_payload: int = MAX_PAYLOAD
+    max_worker_deaths: int = 3
+    max_chain: int = 1000
+
+
+class TaskManager(SocketActor):
+    """Assigns tasks to workers. ``client`` is the one of this process, to which outcomes go without a socket.
+
+    Submissions and orders from this process come in through the mailbox: a `Submission`, or a callable that is called
+    in the manager's thread.
+    """
+
+    def __init__(self, settings: ManagerSettings, client: Client | None = None) -> None:
+        super().__init__()
+        self.settings = settings
+        self.epoch = secrets.token_hex(8)
+        self.started = time.time()
+        self.dispatcher = Dispatcher(max_worker_deaths=settings.max_worker_deaths, max_chain=settings.max_chain)
+        self.inquiry = Inquiry(self.dispatcher)
+        self.reception = Reception(self)
+        self.codes: dict[str, bytes] = {}
+        self.supervisor: Supervisor | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="callboard-"))
+        self.local_endpoint = f"ipc://{self.folder}/tasks"
+        self.events_endpoint = f"ipc://{self.folder}/events"
+        self.events_port: int | None = None
+        self._client = client
+        self._drains: list[Future[None]] = []
+        self._next_probe = 0.0
+        self._sockets: list[zmq.Socket[bytes]] = []
+
+    # -- life -------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Bind the sockets: for local children without keys, then for others with them."""
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.router = self._socket(zmq.ROUTER)
+        self.router.router_mandatory = 1
+        self.router.router_handover = 1
+        self.xpub = self._socket(zmq.XPUB)
+        self.xpub.sndhwm = 20_000
+        self.publisher = Publisher(self.xpub, self.epoch)
+        self.router.bind(self.local_endpoint)
+        self.xpub.bind(self.events_endpoint)
+        if self.settings.address is not None and self.settings.keys is not None:
+            self._listen(self.settings.address, self.settings.keys)
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        made = new_socket(self.context, kind)
+        self._sockets.append(made)
+        self.mailbox.watch(made)
+        return made
+
+    def _listen(self, address: Address, keys: ServerKeys) -> None:
+        # The handler must be there before the first CURVE bind; and options hold only for binds after they were set.
+        self.authenticator = Authenticator({keys.peer.public, *self.settings.authorized}, self.settings.credentials)
+        self.zap = self._socket(zmq.ROUTER)
+        self.zap.bind(ZAP_ENDPOINT)
+        for socket in (self.router, self.xpub):
+            socket.curve_server = 1
+            socket.curve_publickey = keys.server.public.encode()
+            socket.curve_secretkey = keys.server.secret.encode()
+            socket.zap_domain = DOMAIN.encode()
+        try:
+            self.router.bind(address.endpoint)
+        except zmq.ZMQError as error:
+            raise CannotBind(
+                error.errno, f"cannot listen on {address.endpoint}: {error.strerror}; choose another port, or end who uses it"
+            ) from None
+        self.events_port = self._bind_events(address)
+
+    def _bind_events(self, address: Address) -> int:
+        try:
+            self.xpub.bind(f"tcp://{address.host}:{address.port + 1}")
+            return address.port + 1
+        except zmq.ZMQError:
+            return self.xpub.bind_to_random_port(f"tcp://{address.host}")
+
+    def close(self) -> None:
+        """Close the sockets and remove their folder."""
+        for socket in self._sockets:
+            self.mailbox.unwatch(socket)
+            socket.close()
+        if hasattr(self, "context"):
+            self.context.term()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        error = PlaygroundClosed("the manager has ended")
+        for drain in self._drains:
+            if not drain.done():
+                drain.set_exception(error)
+
+    # -- what comes in ------------------------------------------------------------------------
+
+    def receive(self, mail: Mail) -> None:
+        """Take everything in, then decide once."""
+        now = time.monotonic()
+        if mail.items:
+            self._take(mail.items, now)
+        for socket, frames in mail.frames:
+            if socket is self.router:
+                self.reception.hear(frames, now)
+            elif socket is self.xpub:
+                if self.publisher.heard(frames[0].bytes, now):
+                    self.interest_changed()
+            else:
+                answer_zap(self.zap, self.authenticator, frames)
+        self.step(now)
+
+    def _take(self, items: list[Any], now: float) -> None:
+        submissions: list[Submission] = []
+        for item in items:
+            if type(item) is Submission:
+                submissions.append(item)
+            elif isinstance(item, Death):
+                self._died(item, now)
+            elif isinstance(item, Expected):
+                self._expected(item, now)
+            else:
+                item()
+        if submissions:
+            self.submit_local(submissions, now)
+
+    def submit_local(self, submissions: Sequence[Submission], now: float) -> None:
+        """Take in tasks of this process."""
+        for submission in submissions:
+            keep_code(submission.code, self.codes)
+            if isinstance(submission.fallback, Submission):
+                keep_code(submission.fallback.code, self.codes)
+        refused = self.dispatcher.submit(LOCAL, submissions, now, time.time())
+        if refused and self._client is not None:
+            self._client.deliver([Ended.by(submission.task_id, submission.name, error) for submission, error in refused])
+
+    def submit_one(self, submission: Submission) -> None:
+        """Take in one task of this process, or raise why not. For `ask`."""
+        now = time.monotonic()
+        keep_code(submission.code, self.codes)
+        refused = self.dispatcher.submit(LOCAL, [submission], now, time.time())
+        if refused:
+            raise refused[0][1]
+        self.step(now)
+
+    def ask(self, client: str, what: str, arguments: dict[str, Any]) -> Any:
+        """Answer a client's question or carry out its order; raises `CallboardError`."""
+        now = time.monotonic()
+        if what == "cancel":
+            answer: Any = self.dispatcher.cancel(arguments["ids"], arguments["force"], now)
+        elif what == "cancel_waiting":
+            answer = self.dispatcher.cancel([task_id for task_id in arguments["ids"] if self._not_begun(task_id)], False, now)
+        elif what == "drop_rule":
+            self.dispatcher.endings.rules.drop(arguments["rule_id"])
+            self.interest_changed()
+            answer = None
+        else:
+            answer = self.inquiry.answer(what, arguments)
+        self.step(now)
+        return answer
+
+    def _not_begun(self, task_id: str) -> bool:
+        entry = self.dispatcher.ledger.entries.get(task_id)
+        return entry is not None and entry.seen_status() is TaskStatus.PENDING
+
+    def add_rule(self, rule: Rule) -> None:
+        """Start a task whenever the rule's event happens."""
+        keep_code(rule.template.code, self.codes)
+        self.dispatcher.endings.rules.add(rule)
+        self.interest_changed()
+
+    def say(self, notice: Notice, cause: str | None = None) -> None:
+        """Publish what a person or a worker says."""
+        entry = self.dispatcher.ledger.entries.get(cause) if cause is not None else None
+        self.dispatcher.endings.publish(notice, entry, time.monotonic())
+
+    # -- local workers ----------------------------------------------------------------------
+
+    def _expected(self, news: Expected, now: float) -> None:
+        expected = self.dispatcher.roster.expected
+        if news.gone:
+            expected.pop(news.seat, None)
+            self.dispatcher.endings.notice_worker("worker.lost", news.name, {"reason": "it is not started again"}, now)
+            self.dispatcher.check_short(now)
+        else:
+            expected[news.seat] = news.role, news.skills
+
+    def _died(self, death: Death, now: float) -> None:
+        peer = self.reception.by_token(death.token)
+        if peer is None:
+            return
+        worker = self.dispatcher.roster.workers.get(peer.identity)
+        known = [] if worker is None else list(worker.inflight)
+        running = [task_id for task_id in known if task_id.encode()[:63] in death.running]
+        certain = worker is None or worker.info.slots <= 64
+        self.reception.forget(peer)
+        self.dispatcher.lost(peer.identity, now, death.reason, running if certain else None)
+
+    def lost(self, peer: Peer, reason: str, now: float) -> None:
+        """A peer cannot be reached. Of a local worker's death the supervisor knows more, and says it at once."""
+        if peer.kind == "client":
+            self.reception.forget(peer)
+        elif peer.token is None:
+            self.reception.forget(peer)
+            self.dispatcher.lost(peer.identity, now, reason)
+        elif not peer.unreachable:
+            peer.unreachable = True
+            self.dispatcher.agenda.at(now + UNREACHABLE_PATIENCE, self._still_unreachable, (peer, reason))
+
+    def _still_unreachable(self, subject: tuple[Peer, str], now: float) -> None:
+        peer, reason = subject
+        if peer.unreachable and self.reception.peers.get(peer.identity) is peer:
+            self.reception.forget(peer)
+            self.dispatcher.lost(peer.identity, now, reason)
+
+    # -- what goes out ------------------------------------------------------------------------
+
+    def step(self, now: float) -> None:
+        """Have the dispatcher decide, and carry it out; look at the clock."""
+        if now >= self._next_probe:
+            self._probe(now)
+        commands = self.dispatcher.flush(now)
+        while commands:
+            for command in commands:
+                self._carry_out(command, now)
+            commands = self.dispatcher.flush(now)
+        if self._drains and self.dispatcher.drained:
+            drains, self._drains = self._drains, []
+            for drain in drains:
+                drain.set_result(None)
+
+    def _carry_out(self, command: Any, now: float) -> None:
+        if type(command) is Assign:
+            peer = self.reception.peers.get(command.worker_id)
+            if peer is not None:
+                self.send(peer, peer.assign(command.entries, self.epoch, self.dispatcher.ledger.entries, self.codes), now)
+        elif type(command) is Deliver:
+            self._deliver(command, now)
+        elif type(command) is Publish:
+            self.publisher.publish(command.notices)
+        elif type(command) is Recall:
+            self._tell(command.worker_id, RecallMessage(ids=command.ids), now)
+        elif type(command) is Halt:
+            self._tell(command.worker_id, HaltMessage(ids=command.ids, force=command.force), now)
+        elif type(command) is Kill:
+            self._kill(command, now)
+        elif type(command) is Warn:
+            logger.warning("%s", command.text)
+
+    def _deliver(self, command: Deliver, now: float) -> None:
+        if command.client == LOCAL:
+            if self._client is not None:
+                self._client.deliver(command.entries)
+            return
+        peer = self.reception.peers.get(command.client)
+        if peer is not None:
+            self.send(peer, peer.deliver(command.entries), now)
+
+    def _kill(self, command: Kill, now: float) -> None:
+        peer = self.reception.peers.get(command.worker_id)
+        if peer is None:
+            return
+        logger.warning("worker %r is ended: it %s", peer.name, command.reason)
+        if peer.token is not None and self.supervisor is not None:
+            token, reason = peer.token, f"was ended, since it {command.reason}"
+            self.supervisor.mailbox.post(lambda supervisor: supervisor.kill(token, reason))
+        else:
+            self.lost(peer, command.reason, now)
+
+    def _tell(self, worker_id: str, message: Any, now: float) -> None:
+        peer = self.reception.peers.get(worker_id)
+        if peer is not None:
+            self.send(peer, encode(message), now)
+
+    def send(self, peer: Peer, frames: list[Any], now: float) -> None:
+        """Send to a peer; one that cannot be reached is lost."""
+        try:
+            self.router.send_multipart([peer.address, *frames], zmq.DONTWAIT, copy=False)
+        except zmq.Again:
+            self.lost(peer, "does not read what it is sent", now)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self.lost(peer, "cannot be reached any more", now)
+
+    def _probe(self, now: float) -> None:
+        self._next_probe = now + PROBE_EVERY
+        for peer in list(self.reception.peers.values()):
+            self.send(peer, encode(Probe(acked=peer.acked)), now)
+        if self.publisher.beacon(now):
+            self.interest_changed()
+
+    def interest_changed(self) -> None:
+        """Somebody listens, or no longer: build and ask for no more than is heard."""
+        wanted = self.publisher.wanted()
+        wanted |= {topic for topic in self.inquiry.topics if self.dispatcher.endings.rules.heed(topic)}
+        self.dispatcher.endings.wanted = wanted
+        for peer in list(self.reception.peers.values()):
+            if peer.kind == "worker":
+                self.send(peer, encode(self.watch()), time.monotonic())
+
+    def watch(self) -> Watch:
+        """What workers should tell."""
+        wanted = self.dispatcher.endings.wanted
+        return Watch(started="task.started" in wanted, progress="task.progress" in wanted)
+
+    def next_deadline(self) -> float | None:
+        """When the dispatcher or the probes want to be looked at."""
+        due = self.dispatcher.agenda.next()
+        if not self.reception.peers and not self.publisher.listening:
+            return due
+        return self._next_probe if due is None else min(due, self._next_probe)
+
+    # -- the end, in orders from this process ---------------------------------------------------
+
+    def drain(self, answer: Future[None]) -> None:
+        """Take the end in hand: fail what nobody could do, and say when all has ended."""
+        self._drains.append(answer)
+        self.dispatcher.close(time.monotonic())
+
+    def cancel_everything(self) -> None:
+        """Cancel all that is open; what runs is stopped by force."""
+        entries = self.dispatcher.ledger.entries
+        self.dispatcher.cancel([task_id for task_id, entry in entries.items() if not entry.final], True, time.monotonic())
+
+    def dismiss(self) -> None:
+        """Tell all peers that it is over."""
+        now = time.monotonic()
+        for peer in list(self.reception.peers.values()):
+            self.send(peer, encode(Goodbye()), now)
+
+    # -- for people, through pykka's proxy ------------------------------------------------------
+
+    def get_task(self, task_id: str) -> Any:
+        """What is known of a task; raises `UnknownTask`."""
+        return self.inquiry.task(task_id)
+
+    @property
+    def pid(self) -> int:
+        """The process that the manager lives in."""
+        return os.getpid()

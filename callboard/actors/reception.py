@@ -1,0 +1,247 @@
+"""Who the manager's peers are, and what becomes of what they say. Lives in the manager's thread."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from callboard.actors.courier import Peer
+from callboard.actors.dispatch.command import Notice
+from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.dispatch.rule import Rule
+from callboard.actors.peer import Versions, incompatible
+from callboard.events.topic import Pattern
+from callboard.messages.codec import Packed, decode, encode
+from callboard.messages.errors import CallboardError, WireError
+from callboard.messages.failure import Failure
+from callboard.messages.task import Submission
+from callboard.messages.wire import (
+    Ack,
+    Answer,
+    AnyMessage,
+    Ask,
+    Cancel,
+    Goodbye,
+    HandBack,
+    Hello,
+    Leaving,
+    Park,
+    Probe,
+    Refusal,
+    Rejoin,
+    Report,
+    Say,
+    Submit,
+    Welcome,
+)
+from callboard.messages.wire import Halt as HaltMessage
+
+if TYPE_CHECKING:
+    from callboard.actors.manager import TaskManager
+
+logger = logging.getLogger("callboard")
+
+MAX_STRIKES = 10
+"""Messages that are none, after which a peer is heard no more."""
+MAX_BANNED = 10_000
+PROMPT_ACK = 1024 * 1024
+"""A report of more bytes is acknowledged at once, so that the worker need not keep it."""
+
+
+class Reception:
+    """Hears the peers and tells the dispatcher."""
+
+    def __init__(self, manager: TaskManager) -> None:
+        self._manager = manager
+        self._dispatcher = manager.dispatcher
+        self.peers: dict[str, Peer] = {}
+        self.malformed = 0
+        self._tokens: dict[str, Peer] = {}
+        self._banned: set[str] = set()
+        self._mine = Versions.here()
+
+    def by_token(self, token: str) -> Peer | None:
+        """The peer that a local child's token belongs to."""
+        return self._tokens.get(token)
+
+    def forget(self, peer: Peer) -> None:
+        """The peer is gone."""
+        self.peers.pop(peer.identity, None)
+        if peer.token is not None:
+            self._tokens.pop(peer.token, None)
+        self._dispatcher.endings.rules.drop_client(peer.identity)
+
+    def hear(self, frames: list[zmq.Frame], now: float) -> None:
+        """Deal with one message."""
+        identity = frames[0].bytes.decode("latin-1")
+        if identity in self._banned:
+            return
+        peer = self.peers.get(identity)
+        try:
+            message, payloads = decode(frames[1:])
+            if isinstance(message, Hello):
+                self._hello(identity, message, now)
+            elif peer is not None:
+                self._dispatch(peer, message, payloads, now)
+            elif not isinstance(message, Goodbye):
+                self._send_stranger(identity, Rejoin())
+        except WireError as error:
+            self._strike(identity, peer, error, now)
+
+    def _strike(self, identity: str, peer: Peer | None, error: WireError, now: float) -> None:
+        self.malformed += 1
+        if peer is None:
+            return
+        peer.strikes += 1
+        logger.warning("%s %r sent what is no message (%d): %s", peer.kind, peer.name, peer.strikes, error)
+        if peer.strikes >= MAX_STRIKES:
+            logger.error("%s %r is struck off after %d such messages", peer.kind, peer.name, peer.strikes)
+            if len(self._banned) < MAX_BANNED:
+                self._banned.add(identity)
+            self.forget(peer)
+            self._dispatcher.lost(identity, now, "was struck off, since it sent what is no message")
+
+    def _send_stranger(self, identity: str, message: AnyMessage) -> None:
+        try:
+            self._manager.router.send_multipart([identity.encode("latin-1"), *encode(message)], zmq.DONTWAIT)
+        except zmq.ZMQError:
+            pass  # a stranger that has gone
+
+    # -- joining ----------------------------------------------------------------------------
+
+    def _hello(self, identity: str, message: Hello, now: float) -> None:
+        refusal, warning = incompatible(message, self._mine)
+        if refusal is not None:
+            logger.warning("refused %s %r: %s", message.peer, message.name, refusal)
+            self._send_stranger(identity, Refusal(reason=refusal))
+            return
+        if warning is not None:
+            logger.warning("%s %r: %s", message.peer, message.name, warning)
+        peer = self.peers.get(identity)
+        again: list[list[Any]] = []
+        if peer is None:
+            peer = self.peers[identity] = Peer(identity, message.peer, message.name, message.token)
+            if message.token is not None:
+                self._tokens[message.token] = peer
+        else:
+            again = peer.reconnected()
+        manager = self._manager
+        welcome = Welcome(
+            epoch=manager.epoch,
+            manager=manager.settings.name,
+            events_endpoint=manager.events_endpoint if message.token is not None else None,
+            events_port=manager.events_port,
+            max_payload=manager.settings.max_payload,
+        )
+        manager.send(peer, encode(welcome), now)
+        for frames in again:
+            manager.send(peer, frames, now)
+        if message.peer == "worker":
+            self._worker_joins(peer, message, now)
+
+    def _worker_joins(self, peer: Peer, message: Hello, now: float) -> None:
+        info = WorkerInfo(
+            peer.identity, message.name, message.role, dict(message.skills), message.slots, message.pid, message.host, message.token
+        )
+        running = list(zip(message.ids, message.fences, strict=True))
+        manager = self._manager
+        manager.send(peer, encode(manager.watch()), now)
+        drop = self._dispatcher.join(info, now, time.time(), running, message.epoch in (None, manager.epoch))
+        if drop:
+            manager.send(peer, encode(HaltMessage(ids=drop)), now)
+        if message.leaving:
+            self._dispatcher.leaving(peer.identity, now)
+        if message.token is not None and manager.supervisor is not None:
+            token = message.token
+            manager.supervisor.mailbox.post(lambda supervisor: supervisor.joined(token))
+
+    # -- all else ---------------------------------------------------------------------------
+
+    def _dispatch(self, peer: Peer, message: AnyMessage, payloads: list[Packed], now: float) -> None:
+        dispatcher = self._dispatcher
+        identity = peer.identity
+        peer.unreachable = False
+        if isinstance(message, Report):
+            self._report(peer, message, payloads, now)
+        elif isinstance(message, Submit):
+            self._submit(peer, message, payloads, now)
+        elif isinstance(message, HandBack):
+            dispatcher.hand_back(identity, message.ids, message.fences, now)
+        elif isinstance(message, Ack):
+            peer.acknowledged(message.number)
+        elif isinstance(message, Say):
+            self._say(peer, message, payloads)
+        elif isinstance(message, Park):
+            dispatcher.park(identity, message.task_id, message.parked, now)
+        elif isinstance(message, Cancel):
+            dispatcher.cancel(message.ids, message.force, now)
+        elif isinstance(message, Leaving):
+            dispatcher.leaving(identity, now)
+            self._manager.send(peer, encode(Probe(acked=peer.acked)), now)
+        elif isinstance(message, Goodbye):
+            dispatcher.leaving(identity, now)
+            self.forget(peer)
+            dispatcher.lost(identity, now, "left")
+        elif isinstance(message, Ask):
+            self._ask(peer, message, now)
+        else:
+            raise WireError(f"a {peer.kind} has no business to say {message.kind!r}")
+
+    def _report(self, peer: Peer, message: Report, payloads: list[Packed], now: float) -> None:
+        if peer.kind != "worker" or len(payloads) != len(message.ids):
+            raise WireError("a report without a worker, or with fewer outputs than rows")
+        if message.number <= peer.acked:
+            return  # sent again after a reconnect, and here already
+        if not self._dispatcher.report(peer.identity, message, payloads, now):
+            self._manager.send(peer, encode(Rejoin()), now)
+            return
+        peer.acked = message.number
+        worker = self._dispatcher.roster.workers.get(peer.identity)
+        if (worker is not None and worker.leaving) or sum(message.sizes) > PROMPT_ACK or message.large:
+            self._manager.send(peer, encode(Probe(acked=peer.acked)), now)
+
+    def _submit(self, peer: Peer, message: Submit, payloads: list[Packed], now: float) -> None:
+        submissions = peer.submissions(message, payloads, self._manager.codes)
+        if message.rule is not None:
+            self._add_rule(peer, message, submissions, now)
+            return
+        refused = self._dispatcher.submit(peer.identity, submissions, now, time.time(), message.again)
+        failure = Failure.of(refused[0][1]) if refused else None
+        if message.ask is not None:
+            self._manager.send(peer, encode(Answer(number=message.ask, failure=failure)), now)
+        elif refused:
+            from callboard.actors.client import Ended
+
+            ended = [Ended.by(submission.task_id, submission.name, error) for submission, error in refused]
+            self._manager.send(peer, peer.deliver(ended), now)
+
+    def _add_rule(self, peer: Peer, message: Submit, submissions: list[Submission], now: float) -> None:
+        terms = message.rule
+        if terms is None or message.ask is None or len(submissions) != 1:
+            raise WireError("a rule needs one task and the number of its question")
+        try:
+            self._manager.add_rule(Rule(terms.rule_id, Pattern(terms.pattern), terms.where, submissions[0], peer.identity))
+            failure = None
+        except CallboardError as error:
+            failure = Failure.of(error)
+        self._manager.send(peer, encode(Answer(number=message.ask, failure=failure)), now)
+
+    def _say(self, peer: Peer, message: Say, payloads: list[Packed]) -> None:
+        rich = payloads[0] if message.rich and payloads and isinstance(payloads[0], bytes) else None
+        entry = self._dispatcher.ledger.entries.get(message.task_id) if message.task_id is not None else None
+        name = entry.name if entry is not None else None
+        worker = peer.name if peer.kind == "worker" else None
+        self._manager.say(Notice(message.topic, message.task_id, name, worker, message.data, rich, message.time), message.task_id)
+
+    def _ask(self, peer: Peer, message: Ask, now: float) -> None:
+        try:
+            value = self._manager.ask(peer.identity, message.what, message.arguments)
+            answer = Answer(number=message.number, value=value)
+        except CallboardError as error:
+            answer = Answer(number=message.number, failure=Failure.of(error))
+        except (KeyError, TypeError, ValueError) as error:
+            raise WireError(f"a question {message.what!r} that cannot be understood: {error!r}") from None
+        self._manager.send(peer, encode(answer), now)

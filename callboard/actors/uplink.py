@@ -1,0 +1,256 @@
+"""A client's side of the conversation with a manager, without a socket: what to send, and what has come.
+
+A `ClientLink` has one, and so has every worker, since tasks may submit tasks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from callboard.messages.codec import Packed, columns, encode, pack
+from callboard.messages.errors import CallboardError, TaskFailed
+from callboard.messages.failure import Failure
+from callboard.messages.status import TaskStatus
+from callboard.messages.task import Submission, TaskSpec
+from callboard.messages.wire import Ack, Answer, AnyMessage, Ask, Deliver, Outcomes, Submit, Terms
+
+Send = Callable[[list[Any]], None]
+
+
+class Settled(NamedTuple):
+    """How a task ended, as it came over the wire."""
+
+    task_id: str
+    name: str
+    status: TaskStatus
+    output: Packed | None
+    error: str | None
+    failure: Failure | None
+    worker_name: str | None
+    attempts: int
+    micros: int
+
+
+class Question(NamedTuple):
+    """An order or a question, and where its answer goes."""
+
+    what: str
+    arguments: dict[str, Any]
+    answer: Future[Any]
+
+
+def settled(outcomes: Outcomes, payloads: Sequence[Packed]) -> list[Settled]:
+    """The rows of received outcomes."""
+    rows = zip(
+        outcomes.ids,
+        outcomes.names,
+        outcomes.statuses,
+        outcomes.workers,
+        outcomes.attempts,
+        outcomes.micros,
+        outcomes.payloads,
+        strict=True,
+    )
+    return [
+        Settled(
+            task_id,
+            name,
+            TaskStatus(status),
+            payloads[index] if index >= 0 else None,
+            outcomes.errors.get(row),
+            outcomes.failures.get(row),
+            worker,
+            attempts,
+            micros,
+        )
+        for row, (task_id, name, status, worker, attempts, micros, index) in enumerate(rows)
+    ]
+
+
+class Uplink:
+    """Keeps what was submitted until its result has come, and says it again after a reconnect. One thread at a time."""
+
+    def __init__(self, send: Send, deliver: Callable[[Sequence[Any]], None]) -> None:
+        self._send = send
+        self._deliver = deliver
+        self._open: dict[str, Submission] = {}
+        self._spec_numbers: dict[int, tuple[int, TaskSpec]] = {}
+        self._codes: set[str] = set()
+        self._numbers = itertools.count(1)
+        self._questions: dict[int, Question] = {}
+        self._rules: dict[str, tuple[Terms, Submission]] = {}
+        self._delivered = 0
+
+    def submit(self, submissions: Sequence[Submission], again: bool = False, ask: int | None = None) -> None:
+        """Send tasks to the manager, in one message."""
+        for submission in submissions:
+            self._open[submission.task_id] = submission
+        self._send_tasks(submissions, again=again, ask=ask)
+
+    def add_rule(self, terms: Terms, template: Submission, answer: Future[Any]) -> None:
+        """Have events start a task, now and after every reconnect."""
+        self._rules[terms.rule_id] = terms, template
+        number = next(self._numbers)
+        self._questions[number] = Question("add_rule", {}, answer)
+        self._send_tasks([template], ask=number, rule=terms)
+
+    def drop_rule(self, rule_id: str, answer: Future[Any]) -> None:
+        """Have them start it no longer."""
+        self._rules.pop(rule_id, None)
+        self.ask(Question("drop_rule", {"rule_id": rule_id}, answer))
+
+    def _send_tasks(
+        self, submissions: Sequence[Submission], again: bool = False, ask: int | None = None, rule: Terms | None = None
+    ) -> None:
+        # A held fallback task is a row of its own.
+        rows = list(submissions)
+        fallback_tasks: dict[int, int] = {}
+        for row, submission in enumerate(submissions):
+            if isinstance(submission.fallback, Submission):
+                fallback_tasks[row] = len(rows)
+                rows.append(submission.fallback)
+        payloads: list[Packed] = [pack(row.payload) for row in rows]
+        fallback_values: dict[int, int] = {}
+        for row, submission in enumerate(submissions):
+            if submission.fallback is not None and not isinstance(submission.fallback, Submission):
+                fallback_values[row] = len(payloads)
+                payloads.append(pack(submission.fallback))
+        new_codes = {row.code.digest: row.code.blob for row in rows if row.code is not None and row.code.digest not in self._codes}
+        self._codes.update(new_codes)
+        specs: dict[int, TaskSpec] = {}
+        spec_of = [self._spec_number(row.spec, specs) for row in rows]
+        laid = columns([*payloads, *(pack(blob) for blob in new_codes.values())])
+        message = Submit(
+            ids=[row.task_id for row in rows],
+            names=[row.name for row in rows],
+            spec_of=spec_of,
+            specs=specs,
+            dependencies={index: list(row.dependencies) for index, row in enumerate(rows) if row.dependencies},
+            keys={index: row.idempotency_key for index, row in enumerate(rows) if row.idempotency_key is not None},
+            fallback_values=fallback_values,
+            fallback_tasks=fallback_tasks,
+            codes=list(new_codes),
+            again=again,
+            ask=ask,
+            rule=rule,
+            sizes=laid.sizes,
+            large=laid.large,
+        )
+        self._send(encode(message, laid.frames))
+
+    def _spec_number(self, spec: TaskSpec, new: dict[int, TaskSpec]) -> int:
+        known = self._spec_numbers.get(id(spec))
+        if known is None:
+            known = self._spec_numbers[id(spec)] = len(self._spec_numbers), spec  # the spec is kept, and so its id()
+            new[known[0]] = spec
+        return known[0]
+
+    def submit_asking(self, submission: Submission, answer: Future[Any]) -> None:
+        """Send one task and learn whether it was accepted."""
+        number = next(self._numbers)
+        self._questions[number] = Question("submit", {"task_id": submission.task_id}, answer)
+        self.submit([submission], ask=number)
+
+    def ask(self, question: Question) -> None:
+        """Send a question."""
+        number = next(self._numbers)
+        self._questions[number] = question
+        self._send(encode(Ask(number=number, what=question.what, arguments=question.arguments)))
+
+    def rejoined(self, same_manager: bool) -> None:
+        """A manager has taken us in again: what has no result is submitted again, open questions are asked again."""
+        self._spec_numbers.clear()
+        self._codes.clear()
+        if not same_manager:
+            self._delivered = 0
+        open_now = list(self._open.values())
+        for start in range(0, len(open_now), 1000):
+            self.submit(open_now[start : start + 1000], again=True)
+        questions, self._questions = self._questions, {}
+        for terms, template in list(self._rules.values()):
+            self.add_rule(terms, template, Future())
+        for question in questions.values():
+            if question.what in ("submit", "add_rule"):
+                # It was said again above, so that the manager has it now one way or the other.
+                _resolve(question.answer, None)
+            else:
+                self.ask(question)
+
+    def hear(self, message: AnyMessage, payloads: list[Packed]) -> bool:
+        """Deal with what is meant for a client; False when it was something else."""
+        if isinstance(message, Deliver):
+            self._send(encode(Ack(number=message.number)))
+            if message.number > self._delivered:
+                self._delivered = message.number
+                rows = settled(message.outcomes, payloads)
+                for row in rows:
+                    self._open.pop(row.task_id, None)
+                self._deliver(rows)
+            return True
+        if isinstance(message, Answer):
+            question = self._questions.pop(message.number, None)
+            if question is not None:
+                if message.failure is not None and question.what == "submit":
+                    self._open.pop(question.arguments["task_id"], None)
+                _answer(question, message)
+            return True
+        return False
+
+    def abandon(self, error: CallboardError) -> list[Submission]:
+        """The conversation is over: open questions get the error; returns what had no result."""
+        questions, self._questions = self._questions, {}
+        for question in questions.values():
+            if not question.answer.done():
+                question.answer.set_exception(error)
+        left = list(self._open.values())
+        self._open.clear()
+        return left
+
+    @property
+    def waiting(self) -> int:
+        """How many submitted tasks have no result yet."""
+        return len(self._open)
+
+
+def _answer(question: Question, message: Answer) -> None:
+    if message.failure is None:
+        _resolve(question.answer, message.value)
+        return
+    error = message.failure.exception()
+    if not question.answer.done():
+        question.answer.set_exception(error if isinstance(error, CallboardError) else TaskFailed(str(message.failure)))
+
+
+def _resolve(answer: Future[Any], value: Any) -> None:
+    if not answer.done():
+        answer.set_result(value)
+
+
+class Backlog:
+    """Bounds how many tasks of one client are open; who would go over it waits here or is refused."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._condition = threading.Condition()
+        self._waiting = 0
+
+    def wait(self, count: Callable[[], int], closed: Callable[[], bool]) -> None:
+        """Wait until fewer than ``limit`` are open, or all is closed."""
+        with self._condition:
+            self._waiting += 1
+            try:
+                # The timeout is a belt to the braces: who delivers looks at `_waiting` without the lock.
+                while count() >= self.limit and not closed():
+                    self._condition.wait(0.1)
+            finally:
+                self._waiting -= 1
+
+    def freed(self) -> None:
+        """Some have ended."""
+        if self._waiting:
+            with self._condition:
+                self._condition.notify_all()

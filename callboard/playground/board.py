@@ -1,0 +1,193 @@
+"""What can be done with a manager, whether it lives in this process or is connected to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from callboard.actors.aggregator import fan_out
+from callboard.actors.bus import EventBus, Listening
+from callboard.actors.client import Client
+from callboard.actors.handle import TaskHandle
+from callboard.actors.inquiry import TaskInfo, WorkerView
+from callboard.actors.link import ClientLink, LocalLink
+from callboard.events.topic import check_topic
+from callboard.events.where import check_where
+from callboard.messages.errors import InvalidSetting, PlaygroundClosed
+from callboard.messages.result import TaskResult
+from callboard.messages.status import TaskStatus
+from callboard.messages.task import Submittable
+from callboard.playground.group import tasks_for
+
+if TYPE_CHECKING:
+    from callboard.events.listener import Handler
+    from callboard.events.stream import EventStream
+    from callboard.events.where import Where
+    from callboard.gather.aggregator import Aggregator
+    from callboard.playground.executor import PlaygroundExecutor
+
+
+class Rule:
+    """A task that events start, until `cancel`."""
+
+    def __init__(self, drop: Callable[[], None]) -> None:
+        self._drop = drop
+
+    def cancel(self) -> None:
+        """Start it no more."""
+        self._drop()
+
+
+class Board:
+    """Submits tasks and hears of events. Thread-safe; inside its block only (`PlaygroundClosed`)."""
+
+    def __init__(self) -> None:
+        self._client = Client()
+        self._link: LocalLink | ClientLink | None = None
+        self._bus: EventBus | None = None
+        self._executor: PlaygroundExecutor | None = None
+
+    # -- tasks ------------------------------------------------------------------------------
+
+    def submit(self, task: Submittable) -> TaskHandle:
+        """Submit a task; returns its handle at once. See `TaskHandle`.
+
+        Raises `CannotPickle`, `PayloadTooLarge`, `BacklogFull`, `PlaygroundClosed`, and for a task with a given id
+        `DuplicateTask` and `DependencyCycle`.
+        """
+        if not hasattr(task, "submission"):
+            raise InvalidSetting(f"only a Task can be submitted, not {task!r}; for a function use f.task(...) or .executor.submit(f, ...)")
+        return self._client.submit(task)
+
+    @overload
+    async def add_and_execute_task(self, task: Submittable, wait_for_completion: Literal[True] = True) -> TaskResult: ...
+    @overload
+    async def add_and_execute_task(self, task: Submittable, wait_for_completion: Literal[False]) -> TaskHandle: ...
+    async def add_and_execute_task(self, task: Submittable, wait_for_completion: bool = True) -> TaskResult | TaskHandle:
+        """Submit a task and wait for its result; cancelling the await cancels the task.
+
+        With ``wait_for_completion=False`` it gives the handle instead. Where the backlog is full it waits without
+        stopping the loop.
+        """
+        while self._client.full and self._client.waits:
+            await asyncio.sleep(0.005)
+        handle = self.submit(task)
+        if not wait_for_completion:
+            return handle
+        try:
+            return await handle
+        except asyncio.CancelledError:
+            handle.cancel()
+            raise
+
+    def fan_out(
+        self,
+        work: Any,
+        items: Iterable[Any],
+        *,
+        join: Aggregator | type[Aggregator] | Callable[[list[Any]], Any] | None = None,
+        on_error: Literal["raise", "skip", "collect"] = "raise",
+        quorum: int | None = None,
+        timeout: float | None = None,
+    ) -> TaskHandle:
+        """Do ``work`` for each of ``items`` and gather the results; returns the group's handle at once.
+
+        ``work`` is a Task subclass, a function (``@task`` or plain) or a role. ``join`` is an `Aggregator`, which gets
+        each `TaskResult` as it arrives, or a function of the list of outputs in the order of the items; the handle's
+        output is what it makes. ``on_error``: an item that fails ends the group ("raise"), is left out ("skip"), or is
+        given to the join as its `TaskResult` ("collect"). With ``quorum`` the group is done at so many successes and
+        the rest is cancelled. After ``timeout`` seconds what has come is joined.
+        """
+        name, tasks = tasks_for(work, items)
+        return fan_out(self._client, name, tasks, join=join, on_error=on_error, quorum=quorum, timeout=timeout)
+
+    @property
+    def executor(self) -> PlaygroundExecutor:
+        """A ``concurrent.futures.Executor`` over plain workers; shutting it down leaves the playground alive."""
+        if self._executor is None or self._executor.is_shut:
+            from callboard.playground.executor import PlaygroundExecutor
+
+            self._executor = PlaygroundExecutor(self._client)
+        return self._executor
+
+    # -- events -----------------------------------------------------------------------------
+
+    @overload
+    def on(self, topic: str, handler: Handler, *, where: Where | None = None) -> Listening: ...
+    @overload
+    def on(self, topic: str, handler: None = None, *, start: Submittable, where: Mapping[str, Any] | None = None) -> Rule: ...
+    def on(
+        self, topic: str, handler: Handler | None = None, *, start: Submittable | None = None, where: Where | None = None
+    ) -> Listening | Rule:
+        """Call ``handler(event)``, or start a task, whenever an event of the topic (``task.*``, ``*``) fits ``where``.
+
+        Handlers run in the bus's thread, async ones in the loop that registered them. Each start has a fresh id and finds
+        its event in ``request.metadata["event"]``. In force when this returns; ``cancel()`` ends it.
+        """
+        if (handler is None) == (start is None):
+            raise InvalidSetting("on() takes either a handler or start=task")
+        if start is None:
+            assert handler is not None
+            return self._the_bus().add(topic, handler, where)
+        check_where(where)
+        if where is not None and not isinstance(where, Mapping):
+            raise InvalidSetting("start= rules are kept by the manager, so that where must be a mapping, not a function")
+        link = self._the_link()
+        rule_id = link.add_rule(topic, dict(where or {}), self._client.packed(start.submission()))
+        return Rule(lambda: link.drop_rule(rule_id))
+
+    def events(self, topic: str = "*", *, where: Where | None = None) -> EventStream:
+        """``async for event in stage.events("task.*")``: events from now on, until ``close()`` or the end of the block."""
+        return self._the_bus().stream(topic, where)
+
+    def emit(self, topic: str, **data: Any) -> None:
+        """Publish an event of one's own."""
+        self._the_link().say(check_topic(topic), data)
+
+    # -- who and what is there ------------------------------------------------------------------
+
+    @property
+    def workers(self) -> list[WorkerView]:
+        """The connected workers."""
+        return [WorkerView(**fields) for fields in self._the_link().ask("workers", {})]
+
+    @property
+    def llm_agents(self) -> list[WorkerView]:
+        """The connected workers, under the name that Ceylon has for them."""
+        return self.workers
+
+    @property
+    def task_manager(self) -> ManagerView:
+        """The manager, to be asked about tasks."""
+        return ManagerView(self._the_link())
+
+    def explain(self, task_id: str) -> str:
+        """Why a task is where it is: what it needs, who could take it, what is before it, which dependency is open."""
+        return str(self._the_link().ask("explain", {"task_id": task_id}))
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _the_link(self) -> LocalLink | ClientLink:
+        if self._link is None:
+            raise PlaygroundClosed("this works inside the playground's block only")
+        return self._link
+
+    def _the_bus(self) -> EventBus:
+        raise NotImplementedError
+
+
+class ManagerView:
+    """The manager as a person asks it; underneath is a pykka ref, or a connection."""
+
+    def __init__(self, link: LocalLink | ClientLink) -> None:
+        self._link = link
+
+    def get_task(self, task_id: str) -> TaskInfo:
+        """What is known of a task, while it runs and after; raises `UnknownTask`."""
+        fields = self._link.ask("task", {"task_id": task_id})
+        return TaskInfo(**{**fields, "status": TaskStatus(fields["status"])})
+
+    def overview(self) -> dict[str, Any]:
+        """How much waits for what, and who is there."""
+        return dict(self._link.ask("overview", {}))

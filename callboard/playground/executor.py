@@ -1,0 +1,101 @@
+"""The standard library's executor interface over a playground."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from callboard.actors.client import Client
+from callboard.actors.handle import TaskHandle
+from callboard.flows.function import call_submission
+from callboard.messages.errors import CallboardError
+from callboard.messages.result import TaskResult
+from callboard.messages.status import TaskStatus
+from callboard.messages.task import Submission
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ExecutorFuture(TaskHandle):
+    """A handle whose `result` is the raw output, and raises what the function raised, as any executor's future does."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The output; raises the original exception, `CancelledError`, or TimeoutError after ``timeout`` seconds."""
+        result = super().result(timeout)
+        if result.status is TaskStatus.COMPLETED:
+            return result.output
+        raise _error(result)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the function raised, None when it did not; raises `CancelledError` or TimeoutError."""
+        result = super().result(timeout)
+        if result.status is TaskStatus.COMPLETED:
+            return None
+        error = _error(result)
+        if isinstance(error, concurrent.futures.CancelledError):
+            raise error
+        return error
+
+    def __await__(self) -> Any:
+        result = yield from super().__await__()
+        if result.status is TaskStatus.COMPLETED:
+            return result.output
+        raise _error(result)
+
+
+class RemoteTraceback(CallboardError):
+    """The traceback on the worker, as the cause of the exception that is raised here."""
+
+    def __str__(self) -> str:
+        return "\n" + str(self.args[0])
+
+
+def _error(result: TaskResult) -> BaseException:
+    if result.status is TaskStatus.CANCELLED:
+        return concurrent.futures.CancelledError()
+    error = result.failure.exception() if result.failure is not None else None
+    if error is None:
+        return result.as_error()
+    if result.failure is not None and result.worker is not None:
+        error.__cause__ = RemoteTraceback(f"on worker {result.worker!r}:\n{result.failure.traceback}")
+    return error
+
+
+class _Call:
+    __slots__ = ("_submission",)
+
+    def __init__(self, submission: Submission) -> None:
+        self._submission = submission
+
+    def submission(self) -> Submission:
+        return self._submission
+
+
+class PlaygroundExecutor(concurrent.futures.Executor):
+    """Runs functions on a playground's plain workers. `shutdown` ends the executor, not the playground."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._shut = False
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether `shutdown` was called."""
+        return self._shut
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[R]:
+        """Run ``fn(*args, **kwargs)`` on a worker. RuntimeError after `shutdown`."""
+        if self._shut:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        return self._client.submit(_Call(call_submission(fn, args, kwargs)), ExecutorFuture)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more; with ``cancel_futures`` what has not begun is cancelled, with ``wait`` what has is waited for."""
+        self._shut = True
+        mine = self._client.open_handles(ExecutorFuture)
+        if cancel_futures:
+            self._client.cancel_waiting([future.task_id for future in mine])
+        if wait:
+            concurrent.futures.wait(mine)
