@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -40,9 +42,7 @@ def open_sqlite(url: str) -> SqlStore:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, record: object) -> None:
         cursor = connection.cursor()
-        # Asked first, since the switch wants the file to itself.
-        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            cursor.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(cursor)
         cursor.execute(f"PRAGMA synchronous = {synchronous}")
         cursor.close()
 
@@ -65,6 +65,20 @@ def open_postgresql(url: str) -> SqlStore:
     rest = url.partition("://")[2]
     engine = _create_engine(f"postgresql+psycopg://{rest}", "postgres", waits)
     return _with_table(engine, _POSTGRESQL_TABLE, f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Other statements wait for their turn by themselves, the switch of a new file to WAL does not."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _sqlite_path(url: str) -> tuple[str, str]:

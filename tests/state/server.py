@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -89,19 +90,26 @@ class RedisServer(Server):
             return False
 
 
+def version_of(postgres: str) -> int:
+    """The number of a PostgreSQL's main release."""
+    said = subprocess.run([postgres, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(re.findall(r"[0-9]+", said)[0])
+
+
 class PostgresServer(Server):
     """Runs as another user where the tests run as root, since PostgreSQL refuses to."""
 
     def __init__(self) -> None:
-        found = sorted(glob("/usr/lib/postgresql/*/bin/postgres")) or list(filter(None, [shutil.which("postgres")]))
+        found = glob("/usr/lib/postgresql/*/bin/postgres") or list(filter(None, [shutil.which("postgres")]))
         if not found:
             raise ServerMissing("postgres is not installed")
+        version, program = max((version_of(program), program) for program in found)
         super().__init__()
-        self.programs = Path(found[-1]).parent
+        self.programs = Path(program).parent
         if os.getuid() == 0:
             shutil.chown(self.folder, "nobody")
-        # A language whose order of texts is not that of code points.
-        language = ["-E", "UTF8", "--locale-provider=icu", "--icu-locale=en-US"]
+        # A language whose order of texts is not that of code points, where the release knows how to have one.
+        language = ["-E", "UTF8", *(["--locale-provider=icu", "--icu-locale=en-US"] if version >= 15 else [])]
         initialise = [
             str(self.programs / "initdb"),
             "-D",

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_a_lock_that_is_never_let_go_ends_in_an_error(path: Path, monkeypatch: p
     holder.close()
     store.put("k", b"1")
     store.close()
+
+
+def test_a_new_file_that_somebody_else_is_making_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = sqlite3.connect(path, isolation_level=None)
+    maker.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    with pytest.raises(StoreUnavailable, match="locked"):
+        open_store(f"sqlite:///{path}")
+    monkeypatch.setattr(database, "BUSY_SECONDS", 30)
+    monkeypatch.setattr(time, "sleep", lambda seconds: maker.execute("ROLLBACK"))
+    open_store(f"sqlite:///{path}").close()
+    maker.close()
 
 
 WRITER = """
