@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import zmq
+from zmq.utils import z85
 
 logger = logging.getLogger("callboard")
 
@@ -38,7 +39,7 @@ class Authenticator:
     def _user(self, mechanism: bytes, credentials: list[bytes]) -> str | None:
         if mechanism != b"CURVE" or len(credentials) != 1 or len(credentials[0]) != 32:
             return None
-        key = zmq.utils.z85.encode(credentials[0]).decode()
+        key: str = z85.encode(credentials[0]).decode()
         if key in self.allowed:
             return key
         if self._credentials is None:

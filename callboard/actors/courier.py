@@ -137,7 +137,7 @@ class Peer:
             codes[digest] = blob if isinstance(blob, bytes) else b"".join(frame.bytes for frame in blob.frames)
         try:
             made = [
-                Submission(task_id, name, self._specs[number], payload, given_id=message.ask is not None)  # type: ignore[arg-type]
+                Submission(task_id, name, self._specs[number], payload, given_id=message.ask is not None)
                 for task_id, name, number, payload in zip(message.ids, message.names, message.spec_of, payloads[:rows], strict=True)
             ]
             for row, ids in message.dependencies.items():
@@ -145,7 +145,7 @@ class Peer:
             for row, key in message.keys.items():
                 made[row].idempotency_key = key
             for row, index in message.fallback_values.items():
-                made[row].fallback = payloads[index]  # type: ignore[assignment]
+                made[row].fallback = payloads[index]
             for row, index in message.fallback_tasks.items():
                 made[row].fallback = made[index]
         except (KeyError, IndexError) as error:

@@ -154,7 +154,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
     # -- what the standard library reaches for --------------------------------------------------
 
     @property
-    def _condition(self) -> threading.Condition:
+    def _condition(self) -> threading.Condition:  # type: ignore[override]
         made = self._made_condition
         if made is None:
             with _gate:
@@ -164,7 +164,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
         return made
 
     @property
-    def _waiters(self) -> list[Any]:
+    def _waiters(self) -> list[Any]:  # type: ignore[override]
         if self._made_waiters is None:
             self._made_waiters = []
         return self._made_waiters
@@ -195,7 +195,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
             assert outcome is not None
             self._result = build_result(outcome, self._output)
             self._output = None
-        return self._result  # type: ignore[no-any-return]
+        return self._result
 
     def _call(self, fn: Callable[[Any], object]) -> None:
         try:

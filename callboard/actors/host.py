@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -396,7 +397,7 @@ def split(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def _plain(value: Any) -> bool:
     kind = type(value)
     if kind is float:
-        return value == value and abs(value) != float("inf")
+        return math.isfinite(value)
     if kind is list:
         return len(value) <= 1000 and all(map(_plain, value))
     if kind is dict:

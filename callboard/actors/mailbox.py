@@ -7,6 +7,7 @@ by one, as pykka wants them.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
@@ -183,7 +184,7 @@ class Mailbox:
         if self._items:
             self._asleep = False
             return [(self._wake.fd, 0)]
-        readable = self._poller.poll(None if timeout is None else timeout * 1000.0)
+        readable = self._poller.poll(None if timeout is None else math.ceil(timeout * 1000.0))
         self._asleep = False
         self._spin = SPIN_SECONDS if readable and time.monotonic() - begun < 2 * SPIN_SECONDS else 0.0
         return readable

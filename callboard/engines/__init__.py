@@ -1,0 +1,25 @@
+"""How a flow is carried out: executors around the one pure machine."""
+
+from callboard.engines.aio import AsyncExecutor
+from callboard.engines.distributed import DistributedExecutor
+from callboard.engines.executor import Executor
+from callboard.engines.notifier import ANY, Notifier
+from callboard.engines.parallel import ParallelExecutor
+from callboard.engines.result import FlowResult
+from callboard.engines.run import FlowRun, Phase
+from callboard.engines.shortcut import run
+from callboard.engines.sync import SyncExecutor
+
+__all__ = [
+    "ANY",
+    "AsyncExecutor",
+    "DistributedExecutor",
+    "Executor",
+    "FlowResult",
+    "FlowRun",
+    "Notifier",
+    "ParallelExecutor",
+    "Phase",
+    "SyncExecutor",
+    "run",
+]

@@ -125,12 +125,13 @@ class _Compiler:
         part = self.flow(task.flow, prefixes, enter, controller)
         taken = _first(entry.requires, entry.rebind, task.requires, task.rebind)
         given = _first(entry.provides, task.provides)
-        part.rename(
-            taken if isinstance(taken, Mapping) else {},
-            given if isinstance(given, Mapping) else {},
-            prefixes[0] if prefixes else "",
-        )
-        _identify(task, part)
+        prefix = prefixes[0] if prefixes else ""
+        given = given if isinstance(given, Mapping) else {}
+        part.rename(taken if isinstance(taken, Mapping) else {}, given, prefix)
+        for outside in given.values():
+            if prefix + outside in part.provides:
+                self.plan.aliases[prefix + outside] = part.provides[prefix + outside]
+        _identify(self.plan, task, part)
         return part
 
     def task(self, entry: Entry, task: Task, prefixes: tuple[str, ...], enter: int, controller: int) -> Part:
@@ -151,7 +152,7 @@ class _Compiler:
         part.provide(number, (name for name, _ in node.places))
         for task_id in task.dependencies:
             part.needs.append(Need(number, IDENTITY + task_id, (IDENTITY + task_id,), True))
-        _identify(task, part)
+        _identify(self.plan, task, part)
         return part
 
     def controller(self, retry: Retry, flow: Flow, prefixes: tuple[str, ...], enter: int, controller: int) -> Part:
@@ -217,10 +218,11 @@ def _revert_call(number: int, task: Task, call: Call, rebind: Any, prefixes: tup
     return Call({name: value for name, value in call.constants.items() if name in signature.names}, tuple(needs))
 
 
-def _identify(task: Task, part: Part) -> None:
+def _identify(plan: Plan, task: Task, part: Part) -> None:
     # An id is made when somebody asks for it: where nobody did, nobody depends on the task.
     if "id" in task.__dict__:
         part.provide(part.exit, (IDENTITY + str(task.id),))
+        plan.ids[str(task.id)] = part.exit
 
 
 def _prefixes_of(plan: Plan, node: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
@@ -12,7 +13,7 @@ from callboard.flows.spec import intern_spec
 from callboard.flows.task import Task
 from callboard.messages.code import Code, capture
 from callboard.messages.errors import InvalidTask
-from callboard.messages.payload import dumps
+from callboard.messages.payload import Payload, dumps
 from callboard.messages.task import Reference, Submission, TaskSpec, WorkKind, fresh_id
 
 P = ParamSpec("P")
@@ -55,6 +56,13 @@ class FunctionTask(Task):
             return self.revert_function(**inputs)
         return None
 
+    def with_outputs(self, outputs: Mapping[str, Any]) -> FunctionTask:
+        """A copy in which the Tasks among the arguments are replaced by their outputs, given by id."""
+        made = copy.copy(self)
+        made.args = tuple(outputs[value.id] if isinstance(value, Task) else value for value in self.args)
+        made.kwargs = {name: outputs[value.id] if isinstance(value, Task) else value for name, value in self.kwargs.items()}
+        return made
+
     @property
     def reverts(self) -> bool:
         """Whether there is something that undoes."""
@@ -81,6 +89,10 @@ class FunctionTask(Task):
         args, kwargs = _with_references(self.args, kwargs)
         payload = dumps((args, kwargs, self.metadata or {}), f"an argument of {self._label()}")
         return self._submission(task_id, self.spec(code), payload, code)
+
+    def _with_arguments(self, arguments: Mapping[str, Any]) -> tuple[Code | None, Payload]:
+        call = (self.args, {**self.kwargs, **arguments}, self.metadata or {})
+        return capture(self.function, self._label()), dumps(call, f"an argument of {self._label()}")
 
     def spec(self, code: Code | None = None) -> TaskSpec:
         """What all calls of the function, declared like this, share."""

@@ -61,6 +61,17 @@ class FlowMachine:
         self.waiting += [len(self.plan.before[node]) for node in range(known, known + more)]
         self.blocked += [0] * more
 
+    def grown(self, node: int) -> None:
+        """Take up what an atom made, before it is told to have completed."""
+        known = len(self.state)
+        self.extend()
+        for enter in self.plan.growth[node]:
+            if enter >= known:
+                for new in self.plan.region(enter):
+                    self.reverting[new] = self.reverting[node]
+                for behind in self.plan.after[self.plan.regions[enter]]:
+                    self.waiting[behind] += 1
+
     def start(self) -> None:
         """Begin a run of which nothing has happened yet."""
         self._arrive(0)

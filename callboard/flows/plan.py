@@ -103,7 +103,8 @@ class Node:
 class Plan:
     """Nodes by number. ``regions`` are the first and last node of each flow, by the number of its ENTER.
 
-    ``controllers`` gives the ENTER of a controller's flow. ``growth`` holds, for a node that made more atoms while the
+    ``controllers`` gives the ENTER of a controller's flow, ``aliases`` the source of a name that a composite task hands out,
+    ``ids`` the node of a task by its id, where somebody asked for that. ``growth`` holds, for a node that made more atoms while the
     flow ran, the ENTER of each flow it made.
     """
 
@@ -116,6 +117,8 @@ class Plan:
         self.controllers: dict[int, int] = {}
         self.index: dict[str, int] = {}
         self.growth: dict[int, list[int]] = {}
+        self.ids: dict[str, int] = {}
+        self.aliases: dict[str, Source] = {}
         self.root_exit = -1
 
     def new(self, kind: Kind, name: str, task: Task | Retry | None, enter: int, controller: int) -> int:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from callboard.flows.graph import Depth
 from callboard.flows.plan import Kind, Plan
+
+_WIDTH = (Depth.ATOM, Depth.NEIGHBORS, Depth.FLOW, Depth.ALL)
+
+
+def widest(depths: Iterable[Depth]) -> Depth | None:
+    """The depth that reaches furthest; None where there is none."""
+    return max(depths, key=_WIDTH.index, default=None)
 
 
 def reach(plan: Plan, target: int, depth: Depth) -> list[int]:

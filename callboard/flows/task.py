@@ -16,7 +16,7 @@ from callboard.messages.context import current
 from callboard.messages.errors import InvalidTask
 from callboard.messages.failure import Failure
 from callboard.messages.outcome import Outcome
-from callboard.messages.payload import dumps
+from callboard.messages.payload import Payload, dumps
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission, TaskSpec, WorkKind, fresh_id
@@ -202,7 +202,7 @@ class Task:
         try:
             outcome = self.perform(inputs)
             if isinstance(outcome, Awaitable):
-                outcome = _finish(outcome)
+                outcome = finish(outcome)
         except Exception as error:  # the user's code
             failure = Failure.of(error)
             return TaskResult(self.id, self.name, TaskStatus.FAILED, error=str(failure), failure=failure, attempts=1)
@@ -248,6 +248,19 @@ class Task:
         else:
             payload = dumps((self.input_data or {}, self.metadata or {}), f"the input of task {self.name!r}")
         return self._submission(task_id, self.spec(code), payload, code)
+
+    def submission_with(self, arguments: Mapping[str, Any]) -> Submission:
+        """What travels when a flow has found the ``arguments``: under a fresh id, waiting for nobody, remembered by nobody."""
+        code, payload = self._with_arguments(arguments)
+        made = self._submission(fresh_id(), self.spec(code), payload, code)
+        made.dependencies, made.idempotency_key, made.given_id = (), None, False
+        return made
+
+    def _with_arguments(self, arguments: Mapping[str, Any]) -> tuple[Code | None, Payload]:
+        what = f"the input of {self._label()}"
+        if not self.carries_code:
+            return None, dumps(({**(self.input_data or {}), **arguments}, self.metadata or {}), what)
+        return capture(type(self), self._label()), dumps((self.state(), dict(arguments), self.metadata or {}), what)
 
     def spec(self, code: Code | None = None) -> TaskSpec:
         """What all submissions of such a task share; equal declarations give the same object."""
@@ -356,7 +369,8 @@ async def _interpret_later(value: Awaitable[Any]) -> Outcome:
     return interpret(await value)
 
 
-def _finish(outcome: Awaitable[Outcome]) -> Outcome:
+def finish(outcome: Awaitable[Outcome]) -> Outcome:
+    """Wait for an outcome from plain code, in a loop of its own."""
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
