@@ -91,7 +91,7 @@ def _fits(given: Any, taken: Any) -> bool:
 def _class_of(hint: Any) -> type | None:
     """The plain class of a hint; None where it says too little, or more than a class does."""
     found = typing.get_origin(hint) or hint
-    if not isinstance(found, type) or found in (object, types.UnionType) or getattr(found, "_is_protocol", False):
+    if not isinstance(found, type) or found in (Any, object, types.UnionType) or getattr(found, "_is_protocol", False):
         return None
     return found
 

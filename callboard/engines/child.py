@@ -1,0 +1,57 @@
+"""The other side of `processes`: what runs in a child."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from callboard.engines.job import Job
+from callboard.engines.perform import perform
+from callboard.engines.processes import LENGTH, read_frame
+from callboard.messages.failure import Failure
+from callboard.messages.payload import dumps_small
+
+
+def main(read: int, write: int) -> None:
+    """Carry out jobs until the parent closes its end."""
+    lock = threading.Lock()
+    with os.fdopen(read, "rb") as requests, os.fdopen(write, "wb") as answers:
+
+        def say(kind: str, first: Any, second: Any = None) -> None:
+            data = dumps_small((kind, first, second))
+            with lock:  # a task may tell of its progress from threads of its own
+                answers.write(LENGTH.pack(len(data)) + data)
+                answers.flush()
+
+        def tell(job: Job, topic: str, data: Mapping[str, Any]) -> None:
+            say("said", topic, dict(data))
+
+        while True:
+            try:
+                request = read_frame(requests)
+            except EOFError:
+                return
+            _carry_out(request, tell, say)
+
+
+def _carry_out(request: bytes, tell: Any, say: Any) -> None:
+    try:
+        task, arguments, attempt, undo = pickle.loads(request)
+    except Exception as error:  # what the user's classes raise when they are rebuilt
+        say("raised", Failure.of(error).model_dump_json())
+        return
+    ending = perform(Job(0, task.name, task, arguments, attempt, undo), tell)
+    if isinstance(ending.error, SystemExit):
+        sys.stdout.flush()
+        os._exit(ending.error.code if isinstance(ending.error.code, int) else 1)
+    if ending.error is not None:
+        say("raised", Failure.of(ending.error).model_dump_json())
+        return
+    try:
+        say("returned", ending.outcome)
+    except Exception as error:  # whatever the user's result raises when it is pickled
+        say("raised", Failure.of(error).model_dump_json())

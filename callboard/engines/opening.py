@@ -1,0 +1,145 @@
+"""How a run begins: a new one from a flow and its inputs, or one that its records tell of."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from callboard.engines.recorder import Recorder, growths
+from callboard.engines.values import Values
+from callboard.flows.compilation import compile_flow, compile_growth
+from callboard.flows.composite import CompositeTask
+from callboard.flows.flow import Flow, Item, LinearFlow
+from callboard.flows.function import Maker
+from callboard.flows.machine import FlowMachine
+from callboard.flows.plan import Plan
+from callboard.flows.restoration import restore
+from callboard.flows.signal import WaitForSignal
+from callboard.flows.state import FlowStatus
+from callboard.flows.task import Task
+from callboard.messages.errors import InvalidFlow, InvalidSetting
+from callboard.messages.task import fresh_id
+from callboard.state import Factory, Journal, RunSnapshot, StateManager
+
+
+class Opening:
+    """What a run begins with. ``root`` is what was handed in, ``flow`` the flow that it is, or that was put around it."""
+
+    def __init__(self, root: Any, inputs: Mapping[str, Any], manager: StateManager | None, run_id: str) -> None:
+        self.root: Item = _item(root)
+        self.flow = flow_of(self.root)
+        self.inputs = inputs
+        self.manager = manager
+        self.run_id = run_id
+        self.status = FlowStatus.PENDING
+        self.plan: Plan = compile_flow(self.flow, inputs)
+        self.waits: dict[str, float | None] = {}
+        self.recorder: Recorder | None = None
+        self.machine: FlowMachine
+        self.values: Values
+        self._snapshot: RunSnapshot | None = None
+
+    @classmethod
+    def new(
+        cls, root: Any, inputs: Mapping[str, Any] | None, manager: StateManager | None, run_id: str | None, recorded: Mapping[str, Any]
+    ) -> Opening:
+        """A run of ``root``. ``recorded`` goes to `StateManager.begin`: the factory with its arguments, and the book."""
+        if inputs is not None and not isinstance(inputs, Mapping):
+            raise InvalidFlow(f"initial inputs are a dict of names and values, not {type(inputs).__name__}")
+        opening = cls(root, dict(inputs or {}), manager, run_id or fresh_id())
+        opening._take_up()
+        if manager is not None:
+            if recorded.get("factory") is not None:
+                find_factory(recorded["factory"])
+            journal = manager.begin(opening.run_id, opening.flow.name, inputs=opening.inputs, atoms=opening.plan.names(), **recorded)
+            opening.recorder = Recorder(journal, opening.values)
+        elif any(value is not None and value != () for value in recorded.values()):
+            raise InvalidSetting("a factory or a log book is kept in a state: give the executor one, such as state='sqlite:///runs.db'")
+        return opening
+
+    @classmethod
+    def resumed(cls, manager: StateManager, run_id: str, root: Any = None) -> Opening:
+        """A run that was begun before, of the same flow: ``root``, or what its factory makes. Raises `UnknownRecord`."""
+        journal: Journal = manager.open(run_id)
+        snapshot = journal.load()
+        if root is None:
+            root = build(snapshot.flow.factory, run_id)
+        opening = cls(root, {name: value.load() for name, value in snapshot.flow.inputs.items()}, manager, run_id)
+        opening._grow(growths(snapshot))
+        opening._take_up()
+        opening._snapshot = snapshot
+        opening.status = _standing(FlowStatus(snapshot.flow.status))
+        opening.waits = {
+            name: record.meta.load()
+            for name, record in snapshot.atoms.items()
+            if record.meta is not None and isinstance(opening._task(name), WaitForSignal)
+        }
+        opening.recorder = Recorder(journal, opening.values)
+        standings, resolution = opening.recorder.recall(snapshot)
+        restore(opening.machine, standings, resolution)
+        return opening
+
+    def begin(self) -> None:
+        """Let the machine of a new run start; a resumed one goes on from where it was put."""
+        if self._snapshot is None:
+            self.machine.start()
+
+    def _take_up(self) -> None:
+        self.machine = FlowMachine(self.plan)
+        self.values = Values(self.machine, self.inputs)
+
+    def _grow(self, made: dict[str, Flow]) -> None:
+        # What one atom made may hold an atom that made more, so whoever is there by now goes first.
+        while known := [name for name in made if name in self.plan.index]:
+            for name in known:
+                compile_growth(self.plan, self.plan.index[name], made.pop(name), self.inputs)
+
+    def _task(self, name: str) -> Any:
+        return self.plan.nodes[self.plan.index[name]].task if name in self.plan.index else None
+
+
+def _item(root: Any) -> Item:
+    maker = getattr(root, "task", None)
+    if isinstance(maker, Maker):
+        root = maker()
+    if not isinstance(root, (Flow, Task)):
+        raise InvalidFlow(f"what is executed is a flow or a task, not {root!r}")
+    return root
+
+
+def flow_of(root: Item) -> Flow:
+    """The flow of what was handed in; a single task gets one of its own."""
+    if isinstance(root, Flow):
+        return root
+    if isinstance(root, CompositeTask):
+        return root.flow
+    return LinearFlow(root.name).add(root)
+
+
+def _standing(status: FlowStatus) -> FlowStatus:
+    # Whoever drove it is gone: it is as good as suspended.
+    return FlowStatus.SUSPENDED if status in (FlowStatus.RUNNING, FlowStatus.SUSPENDING) else status
+
+
+def find_factory(name: str) -> Callable[..., Any]:
+    """The function that ``module:name`` names. Raises `InvalidSetting`."""
+    module, _, qualname = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidSetting(f"factory {name!r} cannot be imported: {error}; it is written 'module:function'") from error
+    if not callable(found):
+        raise InvalidSetting(f"factory {name!r} is no function, but {found!r}")
+    function: Callable[..., Any] = found
+    return function
+
+
+def build(factory: Factory | None, run_id: str) -> Any:
+    """The flow that a stored factory makes."""
+    if factory is None:
+        raise InvalidSetting(f"run {run_id!r} was begun without a factory; hand the flow to resume, or name a factory when it begins")
+    args: Sequence[Any] = factory.args.load()
+    return find_factory(factory.name)(*args, **factory.kwargs.load())

@@ -1,0 +1,138 @@
+"""A run's journal, as its engine writes it: one transaction for each round, with every transition in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from callboard.engines.values import Values
+from callboard.flows.decision import Attempt
+from callboard.flows.flow import Flow
+from callboard.flows.plan import Kind
+from callboard.flows.restoration import Resolution, Standing, resolution_of
+from callboard.flows.state import AtomState, FlowStatus
+from callboard.messages.errors import TaskFailed
+from callboard.messages.failure import Failure
+from callboard.state import KEEP, AtomChange, FlowChange, Journal, RetryAttempt, RunChange, RunSnapshot, StoredValue, StoreValue, encode
+
+RESOLUTION = "resolution"
+GROWTH = "growth:"
+_S = AtomState
+_PLAIN: Mapping[AtomState, str] = {state: state.value for state in AtomState}
+
+
+class Recorder:
+    """Turns transitions into changes of the journal. Values are encoded as they come, so that what cannot be stored
+    is found out while its atom can still fail for it."""
+
+    def __init__(self, journal: Journal, values: Values) -> None:
+        self.journal = journal
+        self.values = values
+        self.changes: list[RunChange] = []
+        self._results: dict[int, StoredValue] = {}
+        self._resolution = Resolution()
+
+    def keep_result(self, node: int, result: Any) -> None:
+        """Take the result of an atom that is about to complete. Raises `CannotStore`, naming the atom."""
+        self._results[node] = encode(result, f"the result of atom {self.values.plan.nodes[node].name!r}")
+
+    def keep_growth(self, node: int, flow: Flow | None) -> None:
+        """Take what an atom made while the flow runs, so that it is there after a restart; None: it is gone again."""
+        name = self.values.plan.nodes[node].name
+        self.changes.append(StoreValue(GROWTH + name, encode(flow, f"the flow that atom {name!r} made")))
+
+    def status(self, status: FlowStatus) -> None:
+        """Take a change of the flow itself."""
+        self.changes.append(FlowChange(status.value))
+
+    def progress(self, node: int, fraction: float) -> None:
+        """Take how far an atom is; it is written with the next round."""
+        self.changes.append(AtomChange(self.values.plan.nodes[node].name, progress=fraction))
+
+    def waits_until(self, node: int, until: float | None) -> None:
+        """Take until when (seconds since the epoch) an atom waits for its signal."""
+        self.changes.append(AtomChange(self.values.plan.nodes[node].name, meta=encode(until, "a time")))
+
+    def commit(self, transitions: Sequence[tuple[int, AtomState, AtomState]]) -> None:
+        """Write everything in one transaction."""
+        for node, old, new in transitions:
+            self.changes.append(self._change(node, old, new))
+        resolution = resolution_of(self.values.machine)
+        if resolution != self._resolution:
+            self._resolution = resolution
+            self.changes.append(StoreValue(RESOLUTION, encode([resolution.everything, dict(resolution.retries)], RESOLUTION)))
+        if self.changes:
+            changes, self.changes = self.changes, []
+            self.journal.commit(changes)
+
+    def _change(self, node: int, old: AtomState, new: AtomState) -> AtomChange:
+        known = self.values.plan.nodes[node]
+        state = _PLAIN[new]
+        if new is _S.RUNNING or new is _S.WAITING:
+            return AtomChange(known.name, state=state, attempts=self.values.machine.attempts[node])
+        if new is _S.COMPLETED:
+            result = self._results.pop(node)
+            if known.kind is Kind.RETRY:
+                return AtomChange(known.name, state=state, result=result, failure=None, history=self._history(node))
+            return AtomChange(known.name, state=state, result=result, failure=None)
+        if new is _S.FAILED or (new is _S.RETRYING and known.kind is Kind.TASK):
+            return AtomChange(known.name, state=state, failure=self.values.failures.get(node))
+        if new is _S.RETRYING:
+            return AtomChange(known.name, state=state, history=self._history(node))
+        if new is _S.REVERTED:
+            return AtomChange(known.name, state=state, result=None, history=() if known.kind is Kind.RETRY else KEEP)
+        if new is _S.REVERT_FAILED:
+            return AtomChange(known.name, state=state, revert_failure=self.values.revert_failures.get(node))
+        if new is _S.PENDING and old is not _S.WAITING:
+            return AtomChange(known.name, state=state, attempts=0, failure=None, progress=0.0)
+        return AtomChange(known.name, state=state)
+
+    def _history(self, node: int) -> list[RetryAttempt]:
+        name = self.values.plan.nodes[node].name
+        tries = self.values.attempts.get(node, [])
+        return [RetryAttempt(value=encode(one.value, f"a value of {name!r}"), failures=dict(one.failures)) for one in tries]
+
+    # -- reading it back ----------------------------------------------------------------------------
+
+    def recall(self, snapshot: RunSnapshot) -> tuple[dict[str, Standing], Resolution]:
+        """Fill the values from what was written, and say how everything stood."""
+        values, standings = self.values, {}
+        for name, record in snapshot.atoms.items():
+            standings[name] = Standing(AtomState(record.state), record.attempts, record.failure is not None)
+            node = values.plan.index.get(name)
+            if node is None:
+                continue
+            if record.result is not None and record.state not in (_S.PENDING, _S.REVERTED):
+                self._recall_result(node, record.result.load())
+            if record.failure is not None:
+                self._recall_failure(node, record.failure)
+            if record.history:
+                values.attempts[node] = [Attempt(one.value.load(), dict(one.failures)) for one in record.history]
+        for node in values.failures:
+            values.blame(values.plan.nodes[node].controller, node)
+        if RESOLUTION in snapshot.values:
+            everything, retries = snapshot.values[RESOLUTION].load()
+            self._resolution = Resolution(everything, retries)
+        return standings, self._resolution
+
+    def _recall_result(self, node: int, result: Any) -> None:
+        if node in self.values.plan.growth:
+            self.values.put_promised(node, result)
+        else:
+            self.values.put(node, result)
+
+    def _recall_failure(self, node: int, failure: Failure) -> None:
+        self.values.failures[node] = failure
+        self.values.errors[node] = as_error(failure)
+
+
+def as_error(failure: Failure) -> BaseException:
+    """The exception of a failure, or one that tells of it where it could not be carried."""
+    return failure.exception() or TaskFailed(str(failure))
+
+
+def growths(snapshot: RunSnapshot) -> dict[str, Flow]:
+    """What atoms of a run made, by their names; in the order in which they made it where one made the other."""
+    found = {name.removeprefix(GROWTH): value.load() for name, value in snapshot.values.items() if name.startswith(GROWTH)}
+    return {name: flow for name, flow in found.items() if flow is not None}
+

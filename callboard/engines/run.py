@@ -1,0 +1,355 @@
+"""One run of a flow: the pure machine's commands carried out, its journal written, and whoever listens told."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Generator, Mapping
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from callboard.engines.alarm import Alarms
+from callboard.engines.crew import Crew
+from callboard.engines.job import Ending, Job
+from callboard.engines.judge import Judge
+from callboard.engines.opening import Opening
+from callboard.engines.result import FlowResult
+from callboard.engines.steps import Steps
+from callboard.flows.command import Await, Consult, Decide, Execute, Revert, Sleep
+from callboard.flows.composite import CompositeTask
+from callboard.flows.state import ENDED, FLOW_TRANSITIONS, AtomState, FlowStatus
+from callboard.flows.task import Task
+from callboard.messages.errors import TaskTimedOut
+from callboard.messages.failure import Failure
+from callboard.messages.status import check_transition
+
+Thunk = Callable[[], None]
+POLL = 0.2
+"""How often, in seconds, a run that waits for a signal looks for it in the store."""
+
+
+class Phase(StrEnum):
+    """What a run is doing, as `FlowRun.phases` tells it; the last word is the `FlowStatus`."""
+
+    RESUMING = "resuming"
+    SCHEDULING = "scheduling"
+    WAITING = "waiting"
+    ANALYZING = "analyzing"
+
+
+class FlowRun:
+    """One run. Whoever drives it goes through `phases` and, at each WAITING, waits as `must_wait` says.
+
+    `suspend`, `cancel`, `signal` and `post` may be called from any thread; all else belongs to the driving one.
+    ``deadline`` is seconds from the beginning.
+    """
+
+    def __init__(self, opening: Opening, judge: Judge, deadline: float | None = None) -> None:
+        self.opening = opening
+        self.run_id = opening.run_id
+        self.name = opening.flow.name
+        self.status = opening.status
+        self.machine = opening.machine
+        self.values = opening.values
+        self.recorder = opening.recorder
+        self.notifier = judge.notifier
+        self.atom_notifier = judge.atom_notifier
+        self.jobs: dict[int, Job] = {}
+        self.alarms = Alarms()
+        self.wake: Thunk | None = None
+        self.judge = judge
+        self._inbox: queue.SimpleQueue[Thunk] = queue.SimpleQueue()
+        self._steps = Steps(self)
+        self._crew: Crew | None = None
+        self._deadline = deadline
+        self._began = time.monotonic()
+        self._problems: dict[str, BaseException] = {}
+        self._polled = 0.0
+
+    # -- from any thread ------------------------------------------------------------------------------
+
+    def post(self, thunk: Thunk) -> None:
+        """Have ``thunk`` called by the driving thread."""
+        self._inbox.put(thunk)
+        if self.wake is not None:
+            self.wake()
+
+    def suspend(self) -> None:
+        """Begin nothing new; what runs may end. Said before the run, nothing of it begins."""
+        self.post(self._suspend)
+
+    def cancel(self) -> None:
+        """Begin nothing new, and wait for nothing that runs."""
+        self.post(self.machine.cancel)
+
+    def signal(self, name: str, value: Any = None) -> None:
+        """Say something to the atoms that wait for it, now or later."""
+        self.post(partial(self._steps.hear, name, value))
+
+    def done(self, job: Job, ending: Ending) -> None:
+        """A job has ended; for crews."""
+        self.post(partial(self.take, job, ending))
+
+    def tell(self, job: Job, topic: str, data: Mapping[str, Any]) -> None:
+        """A job has something to say; for crews."""
+        self.post(partial(self.hear, job, topic, data))
+
+    # -- driving ----------------------------------------------------------------------------------------
+
+    def phases(self, crew: Crew) -> Generator[Phase | FlowStatus, None, None]:
+        """Carry the run out with ``crew``. What the store raises ends it, as a crash would."""
+        self._crew = crew
+        try:
+            yield Phase.RESUMING
+            self._open()
+            over = self.status in ENDED
+            while not over:
+                yield Phase.SCHEDULING
+                for job in self.schedule(crew):
+                    crew.start(job)
+                yield Phase.WAITING
+                yield Phase.ANALYZING
+                self.analyze()
+                over = self.is_over()
+            self._close()
+        finally:
+            left, self.jobs = list(self.jobs.values()), {}
+            for job in left:
+                job.cancelled = True
+            crew.close(left)
+        yield self.status
+
+    def schedule(self, crew: Crew) -> list[Job]:
+        """Carry out what the machine wants; what is for the crew is given back, to be started now that it is written down."""
+        jobs = self._steps.stand_ins()
+        room = crew.room()
+        machine, steps = self.machine, self._steps
+        while len(jobs) < room and (command := machine.pop()) is not None:
+            job: Job | None = None
+            if type(command) is Execute:
+                job = steps.execute(command.node, command.attempt)
+            elif type(command) is Revert:
+                job = steps.revert(command.node)
+            elif type(command) is Decide:
+                steps.decide(command.node)
+            elif type(command) is Consult:
+                steps.consult(command.controller, command.failed)
+            elif type(command) is Sleep:
+                self.alarms.after(command.delay, partial(machine.due, command.node))
+            elif type(command) is Await:
+                steps.await_signal(command.node)
+            if job is not None:
+                self.jobs[job.node] = job
+                jobs.append(job)
+                self._limit(job)
+        self.record()
+        return jobs
+
+    def must_wait(self) -> bool:
+        """Whether nothing can be done until something happens."""
+        if not self._inbox.empty() or self.alarms.due():
+            return False
+        if self.machine.stirring() and (self._crew is None or self._crew.room() > 0):
+            return False
+        return not self.is_over()
+
+    def patience(self) -> float | None:
+        """Seconds until something is due whatever happens; None: for ever."""
+        waits = [self.alarms.next()]
+        if self._deadline is not None:
+            waits.append(self._began + self._deadline - time.monotonic())
+        if self.machine.awaiting and self.opening.manager is not None:
+            waits.append(POLL)
+        known = [max(wait, 0.0) for wait in waits if wait is not None]
+        return min(known) if known else None
+
+    def block(self) -> None:
+        """Wait until something happens or is due, in a thread of one's own."""
+        if self.must_wait():
+            try:
+                self._inbox.get(timeout=self.patience())()
+            except queue.Empty:
+                return
+
+    def analyze(self) -> None:
+        """Take in what has happened."""
+        while True:
+            try:
+                thunk = self._inbox.get_nowait()
+            except queue.Empty:
+                break
+            thunk()
+        self.alarms.ring()
+        if self.machine.awaiting:
+            self._poll_signals()
+        if self._deadline is not None and time.monotonic() - self._began >= self._deadline and not self.is_over():
+            self.problem(self.name, TaskTimedOut(f"flow {self.name!r} was not done after {self._deadline} seconds"))
+            self.machine.cancel()
+
+    def is_over(self) -> bool:
+        """Whether nothing runs, nothing can begin and nothing is waited for."""
+        machine = self.machine
+        if machine.cancelled:
+            return True
+        if self.jobs or machine.stirring() or self._steps.waiting_stand_ins():
+            return False
+        return machine.suspended or not machine.held()
+
+    def result(self) -> FlowResult:
+        """How the run stands."""
+        root = self.opening.root
+        failures = {name: Failure.of(error) for name, error in self._problems.items()}
+        errors = list(self._problems.values())
+        if self.status is not FlowStatus.COMPLETED:
+            failures |= self.values.flow_failures()
+            errors += self.values.flow_errors()
+        return FlowResult(
+            self.run_id,
+            self.name,
+            self._told(self.status, root),
+            self.values.output(root) if self.status is FlowStatus.COMPLETED else None,
+            self.values.outputs(),
+            failures,
+            {node.name: self.machine.state[number] for number, node in self.opening.plan.atoms()},
+            time.monotonic() - self._began,
+            tuple({id(error): error for error in errors}.values()),
+        )
+
+    # -- what happens -------------------------------------------------------------------------------------
+
+    def take(self, job: Job, ending: Ending) -> None:
+        """Take the ending of a job, unless nobody waits for it any more."""
+        if self.jobs.get(job.node) is not job:
+            return
+        del self.jobs[job.node]
+        if job.guard is not None:
+            self.judge.settle(job, ending)
+        if ending.error is not None and not isinstance(ending.error, Exception):
+            raise ending.error
+        if job.undo:
+            self._steps.undone(job, ending)
+        elif ending.outcome is not None and ending.outcome.success:
+            self._steps.finish(job, ending.outcome.output)
+        else:
+            self.judge.failed(self, job, ending)
+
+    def hear(self, job: Job, topic: str, data: Mapping[str, Any]) -> None:
+        """Pass on what a job says."""
+        if topic == "progress" and self.recorder is not None and self.jobs.get(job.node) is job:
+            self.recorder.progress(job.node, data["progress"])
+        if self.atom_notifier:
+            self.atom_notifier.notify(topic, {"task_name": job.name, "flow_name": self.name, "run_id": self.run_id, **data})
+        self.judge.emit(topic, job.name, data)
+
+    def give_up(self, node: int, error: BaseException, failure: Failure | None = None) -> None:
+        """An atom failed for good."""
+        self.values.fail(node, error, failure)
+        self.machine.failed(node)
+
+    def problem(self, name: str, error: BaseException) -> None:
+        """Something failed that is no atom: a controller's decision, a deadline."""
+        self._problems[name] = error
+
+    def record(self) -> None:
+        """Write the transitions since the last time, in one transaction, and tell of them."""
+        transitions, self.machine.changes = self.machine.changes, []
+        if self.recorder is not None:
+            self.recorder.commit(transitions)
+        listened = bool(self.atom_notifier)
+        for node, old, new in transitions:
+            if listened:
+                self._tell_atom(node, old, new)
+            if new is AtomState.REVERTED or new is AtomState.PENDING:
+                self._steps.clean(node, new)
+
+    def stand_in(self, job: Job, task: Task) -> None:
+        """Let a task run in a job's place."""
+        self._steps.stand_in(job, task)
+
+    def finish(self, job: Job, output: Any) -> None:
+        """An atom has its result."""
+        self._steps.finish(job, output)
+
+    @property
+    def listened(self) -> bool:
+        """Whether anybody listens to what atoms say."""
+        return self.recorder is not None or bool(self.atom_notifier) or self.judge.emits
+
+    @property
+    def has_deadline(self) -> bool:
+        """Whether the whole run has to be done by a time."""
+        return self._deadline is not None
+
+    @property
+    def crew_judges(self) -> bool:
+        """Whether retries, limits, breakers and fallbacks are seen to by the crew."""
+        return self._crew is not None and self._crew.judges
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        if self.status in ENDED:
+            return
+        while not self._inbox.empty():
+            self._inbox.get_nowait()()
+        self._go(FlowStatus.RUNNING if not self.machine.suspended else FlowStatus.SUSPENDED)
+        self.opening.begin()
+
+    def _close(self) -> None:
+        if self.status in ENDED:
+            return
+        status = self.machine.status()
+        if status is not self.status:
+            self._go(status)
+        self.record()
+
+    def _go(self, status: FlowStatus) -> None:
+        if status is self.status:
+            return
+        check_transition(FLOW_TRANSITIONS, self.status, status, f"flow {self.name!r}")
+        old, self.status = self.status, status
+        if self.recorder is not None:
+            self.recorder.status(status)
+        if self.notifier:
+            self.notifier.notify(status.value, {"flow_name": self.name, "run_id": self.run_id, "old_state": old})
+        self.judge.emit(f"flow.{status.value}", self.name, {"run_id": self.run_id})
+
+    def _suspend(self) -> None:
+        self.machine.suspend()
+        if self.status is FlowStatus.RUNNING:
+            self._go(FlowStatus.SUSPENDING)
+
+    def _limit(self, job: Job) -> None:
+        if job.task.timeout is not None and self._crew is not None and not self._crew.judges:
+            self.alarms.after(job.task.timeout, partial(self._overrun, job))
+
+    def _overrun(self, job: Job) -> None:
+        if self.jobs.get(job.node) is job and self._crew is not None:
+            job.cancelled = True
+            self._crew.drop(job)
+            self.take(job, Ending(None, TaskTimedOut(f"task {job.name!r} ran longer than its {job.task.timeout} seconds")))
+
+    def _poll_signals(self) -> None:
+        if self.opening.manager is not None and time.monotonic() - self._polled >= POLL:
+            self._polled = time.monotonic()
+            for name, value in self.opening.manager.signals(self.run_id).items():
+                self._steps.hear(name, value)
+
+    def _tell_atom(self, node: int, old: AtomState, new: AtomState) -> None:
+        known = self.opening.plan.nodes[node]
+        details = {"task_name": known.name, "flow_name": self.name, "run_id": self.run_id, "old_state": old}
+        if new is AtomState.COMPLETED or new is AtomState.REVERTING:
+            details["result"] = self.values.results.get(node)
+        elif new in (AtomState.FAILED, AtomState.RETRYING):
+            details["result"] = self.values.failures.get(node)
+        elif new is AtomState.REVERT_FAILED:
+            details["result"] = self.values.revert_failures.get(node)
+        self.atom_notifier.notify(new.value, details)
+
+    def _told(self, status: FlowStatus, root: object) -> FlowStatus:
+        """A task that failed has FAILED, unless there was something to undo, and it was undone."""
+        if status is FlowStatus.REVERTED and isinstance(root, (Task, CompositeTask)):
+            undone = any(node.revert is not None and self.machine.attempts[number] for number, node in self.opening.plan.atoms())
+            return status if undone else FlowStatus.FAILED
+        return status

@@ -1,0 +1,167 @@
+"""What the atoms of a run gave, and what each is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from callboard.flows.binding import extract
+from callboard.flows.composite import CompositeTask
+from callboard.flows.decision import Attempt
+from callboard.flows.flow import Item
+from callboard.flows.machine import FlowMachine
+from callboard.flows.plan import Call, Kind, Need
+from callboard.flows.retry import Retry
+from callboard.flows.state import AtomState
+from callboard.messages.errors import MissingDependencies
+from callboard.messages.failure import Failure
+
+_MISSING = object()
+
+
+class Values:
+    """Results and failures by node, and the names under which results are found.
+
+    ``attempts`` are the tries of controllers; ``tries`` how often an atom failed by its own doing, and since when (on
+    the monotonic clock).
+    """
+
+    def __init__(self, machine: FlowMachine, inputs: Mapping[str, Any]) -> None:
+        self.machine = machine
+        self.plan = machine.plan
+        self.inputs = inputs
+        self.results: dict[int, Any] = {}
+        self.saved: dict[int, dict[str, Any]] = {}
+        self.failures: dict[int, Failure] = {}
+        self.errors: dict[int, BaseException] = {}
+        self.revert_failures: dict[int, Failure] = {}
+        self.attempts: dict[int, list[Attempt]] = {}
+        self.tries: dict[int, tuple[int, float]] = {}
+
+    def put(self, node: int, result: Any) -> None:
+        """Keep the result of an atom; `TaskFailed` where a promised name is not in it, which then is not kept."""
+        known = self.plan.nodes[node]
+        if known.places:
+            self.saved[node] = extract(result, known.places, f"atom {known.name!r}")
+        self.results[node] = result
+
+    def put_promised(self, node: int, result: Any) -> None:
+        """Keep the result of an atom that made more atoms: names that its result lacks are theirs to provide."""
+        places = self.plan.nodes[node].places
+        self.saved[node] = {name: result[key] for name, key in places if isinstance(result, dict) and key in result}
+        self.results[node] = result
+
+    def fail(self, node: int, error: BaseException, failure: Failure | None = None) -> Failure:
+        """Keep what failed in an atom, or in its deciders, and note it in its controller's history."""
+        known = failure or Failure.of(error)
+        self.failures[node] = known
+        self.errors[node] = error
+        self.blame(self.plan.nodes[node].controller, node)
+        return known
+
+    def blame(self, controller: int, node: int) -> None:
+        """Note a failure in the latest try of a controller."""
+        tries = self.attempts.get(controller)
+        if tries and node in self.failures:
+            value, failures = tries[-1]
+            tries[-1] = Attempt(value, {**failures, self.plan.nodes[node].name: self.failures[node]})
+
+    def forget(self, node: int) -> None:
+        """An atom begins anew: nothing it did or failed at counts any more."""
+        for kept in (self.results, self.saved, self.failures, self.errors, self.tries):
+            kept.pop(node, None)
+
+    def arguments(self, call: Call) -> dict[str, Any]:
+        """What a method is called with; `MissingDependencies` where a required input is not there."""
+        arguments = dict(call.constants)
+        for need in call.needs:
+            value = self.find(need)
+            if value is not _MISSING:
+                arguments[need.argument] = value
+            elif need.required:
+                owner = self.plan.nodes[need.node].name
+                raise MissingDependencies(f"atom {owner!r} needs {need.names[-1]!r}, which is not there", {owner: [need.names[-1]]})
+        return arguments
+
+    def find(self, need: Need) -> Any:
+        """The value of a need: of the nearest that provides it and was not ignored, else of the initial inputs."""
+        state = self.machine.state
+        for source in need.sources:
+            link = source
+            while True:
+                if state[link.node] is AtomState.COMPLETED:
+                    value = self._of(link.node, link.name)
+                    if value is not _MISSING:
+                        return value
+                if link.before is None:
+                    break
+                link = link.before
+        for name in need.names:
+            if name in self.inputs:
+                return self.inputs[name]
+        return _MISSING
+
+    def _of(self, node: int, name: str) -> Any:
+        value = self.saved.get(node, {}).get(name, _MISSING)
+        if value is _MISSING:
+            for enter in self.plan.growth.get(node, ()):
+                for grown in reversed(list(self.plan.region(enter))):
+                    if self.machine.state[grown] is AtomState.COMPLETED and name in self.saved.get(grown, {}):
+                        return self.saved[grown][name]
+        return value
+
+    def flow_failures(self) -> dict[str, Failure]:
+        """What failed, by atom."""
+        return {self.plan.nodes[node].name: failure for node, failure in self.failures.items() if self._counts(node)}
+
+    def flow_errors(self) -> list[BaseException]:
+        """What was raised where something failed."""
+        return [error for node, error in self.errors.items() if self._counts(node)]
+
+    def _counts(self, node: int) -> bool:
+        # What failed and is tried again by its own policy is no failure yet.
+        return self.machine.state[node] not in (AtomState.RUNNING, AtomState.RETRYING)
+
+    def outputs(self) -> dict[str, Any]:
+        """Every stored name with its value, of atoms that stand completed."""
+        found: dict[str, Any] = {}
+        for node, saved in sorted(self.saved.items()):
+            if self.machine.state[node] is AtomState.COMPLETED:
+                found.update(saved)
+        for name, source in self.plan.aliases.items():
+            if source.name in found:
+                found[name] = found[source.name]
+        return found
+
+    def output(self, root: Item) -> Any:
+        """The last atom's own result; of a CompositeTask its outputs by name."""
+        if isinstance(root, CompositeTask):
+            return self._composite_output()
+        last = None
+        for node, _ in self.plan.atoms():
+            if self.machine.state[node] is AtomState.COMPLETED and self._is_last(node):
+                last = node
+        return None if last is None else self.results.get(last)
+
+    def _is_last(self, node: int) -> bool:
+        """Whether no atom comes behind, but for those of an enclosing flow's end."""
+        if isinstance(self.plan.nodes[node].task, Retry):
+            return False
+        left = list(self.plan.after[node])
+        for behind in left:
+            if self.plan.nodes[behind].kind is Kind.EXIT:
+                left += self.plan.after[behind]
+            elif self.plan.nodes[behind].kind is Kind.ENTER or self.machine.state[behind] is not AtomState.IGNORED:
+                return False
+            else:
+                left += self.plan.after[behind]
+        return True
+
+    def _composite_output(self) -> dict[str, Any]:
+        """Stored names; and of parts that store nothing, a result that is a dict by its own keys."""
+        found: dict[str, Any] = {}
+        for node, known in self.plan.atoms():
+            result = self.results.get(node)
+            if self.machine.state[node] is AtomState.COMPLETED and not known.places and isinstance(result, dict):
+                found.update({key: value for key, value in result.items() if isinstance(key, str)})
+        return {**found, **self.outputs()}
