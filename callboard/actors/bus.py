@@ -174,7 +174,7 @@ class EventBus(SocketActor):
         if expected is not None and first > expected:
             self._missed(topic, expected, first - 1)
         self._next[topic] = first + count
-        rich = dict(zip(message.rich, payloads, strict=False))
+        rich = dict(zip(message.rich or (), payloads, strict=False))
         for row in range(count):
             data: dict[str, Any] = message.data[row]
             if row in rich:

@@ -80,7 +80,7 @@ class Peer:
                 dependents[row] = submission.dependencies
             if entry.rare.event is not None:
                 events[row] = entry.rare.event
-        inputs, needs = self._inputs(dependents, ledger, payloads) if dependents else (Outcomes(), {})
+        inputs, needs = self._inputs(dependents, ledger, payloads) if dependents else (None, None)
         laid = columns([*payloads, *new_codes.values()])
         message = Assign(
             epoch=epoch,
@@ -90,13 +90,13 @@ class Peer:
             spec_of=numbers,
             fences=[entry.fence for entry in entries],
             times=[entry.submitted for entry in entries],
-            attempts=attempts,
-            failures=failures,
-            specs=specs,
+            attempts=attempts or None,
+            failures=failures or None,
+            specs=specs or None,
             inputs=inputs,
             needs=needs,
-            events=events,
-            codes=list(new_codes),
+            events=events or None,
+            codes=list(new_codes) or None,
             sizes=laid.sizes,
             large=laid.large,
         )
@@ -128,32 +128,32 @@ class Peer:
 
     def submissions(self, message: Submit, payloads: list[Packed], codes: dict[str, bytes]) -> list[Submission]:
         """The tasks of a message. Raises `WireError` where it refers to what was never sent."""
-        self._specs.update(message.specs)
+        self._specs.update(message.specs or {})
         rows = len(message.ids)
-        blobs = payloads[len(payloads) - len(message.codes) :]
-        if len(payloads) < rows + len(message.codes):
+        digests = message.codes or []
+        if len(payloads) < rows + len(digests):
             raise WireError("a submit with fewer payloads than tasks")
-        for digest, blob in zip(message.codes, blobs, strict=True):
+        for digest, blob in zip(digests, payloads[len(payloads) - len(digests) :], strict=True):
             codes[digest] = blob if isinstance(blob, bytes) else b"".join(frame.bytes for frame in blob.frames)
         try:
             made = [
                 Submission(task_id, name, self._specs[number], payload, given_id=message.ask is not None)
                 for task_id, name, number, payload in zip(message.ids, message.names, message.spec_of, payloads[:rows], strict=True)
             ]
-            for row, ids in message.dependencies.items():
+            for row, ids in (message.dependencies or {}).items():
                 made[row].dependencies = tuple(ids)
-            for row, key in message.keys.items():
+            for row, key in (message.keys or {}).items():
                 made[row].idempotency_key = key
-            for row, index in message.fallback_values.items():
+            for row, index in (message.fallback_values or {}).items():
                 made[row].fallback = payloads[index]
-            for row, index in message.fallback_tasks.items():
+            for row, index in (message.fallback_tasks or {}).items():
                 made[row].fallback = made[index]
         except (KeyError, IndexError) as error:
             raise WireError(f"a submit that refers to what was not sent: {error}") from None
-        missing = [spec.code for spec in message.specs.values() if spec.code is not None and spec.code not in codes]
+        missing = [spec.code for spec in (message.specs or {}).values() if spec.code is not None and spec.code not in codes]
         if missing:
             raise WireError(f"a submit without its code {missing[0]}")
-        held = set(message.fallback_tasks.values())
+        held = set((message.fallback_tasks or {}).values())
         return [submission for row, submission in enumerate(made) if row not in held]
 
 
@@ -180,8 +180,8 @@ def outcomes(entries: list[Any], payloads: list[Packed]) -> Outcomes:
         attempts=[entry.attempts for entry in entries],
         micros=[entry.micros for entry in entries],
         payloads=indexes,
-        errors=errors,
-        failures=failures,
+        errors=errors or None,
+        failures=failures or None,
     )
 
 

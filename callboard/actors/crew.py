@@ -15,49 +15,48 @@ from typing import Any
 
 from callboard.actors.attempt import Attempt
 
+INLINE_SEAT = 63
+"""The seat, for notes, of the thread of the actor itself."""
+
 Bell = queue.SimpleQueue[None]
 Run = Callable[[Attempt, int], None]
 
 
 class Crew:
-    """Runs attempts in as many threads as there are slots, and more while some are parked."""
+    """Runs attempts, as many at once as there are slots, and more while some are parked."""
 
     def __init__(self, run: Run, slots: int) -> None:
         self._run = run
         self._slots = slots
-        self._threads = 0
         self._row: deque[Attempt] = deque()
-        self._idle: deque[Bell] = deque()
+        self._idle: list[Bell] = []
+        self._active = 0
+        self._seats = 0
         self._lent = 0
         self._lock = threading.Lock()
-        self._free_seats: list[int] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # -- the host's actor ---------------------------------------------------------------------
 
     def add(self, attempts: list[Attempt]) -> None:
-        """Put attempts at the end of the row."""
+        """Put attempts at the end of the row, and have idle slots look at it."""
         self._row.extend(attempts)
         for _ in range(len(attempts)):
             if not self._wake_one():
                 break
 
-    def _wake_one(self) -> bool:
-        try:
-            bell = self._idle.pop()
-        except IndexError:
-            return self._grow()
-        bell.put(None)
-        return True
-
-    def _grow(self) -> bool:
+    def run_here(self, attempts: list[Attempt], before: Callable[[], None]) -> None:
+        """Likewise, but use the calling thread as a slot until the row is empty, calling ``before`` first; where no slot
+        is free they only wait in the row."""
+        self._row.extend(attempts)
+        if not self._claim():
+            return
+        before()
+        self._empty_row(INLINE_SEAT)
         with self._lock:
-            if self._threads >= self._slots + self._lent:
-                return False
-            seat = self._free_seats.pop() if self._free_seats else self._threads
-            self._threads += 1
-        threading.Thread(target=self._work, args=(seat,), name=f"callboard-slot-{seat}", daemon=True).start()
-        return True
+            self._active -= 1
+        if self._row:
+            self._wake_one()
 
     def take_back(self, ids: set[str] | None) -> list[Attempt]:
         """Take what was not begun (of these) out of the row again."""
@@ -74,34 +73,50 @@ class Crew:
 
     # -- slots ----------------------------------------------------------------------------------
 
+    def _claim(self) -> bool:
+        """Become active, if a slot is free."""
+        with self._lock:
+            if self._active >= self._slots + self._lent:
+                return False
+            self._active += 1
+            return True
+
+    def _wake_one(self) -> bool:
+        """Have one more thread look at the row, if a slot is free."""
+        with self._lock:
+            if self._active >= self._slots + self._lent:
+                return False
+            self._active += 1
+            bell = self._idle.pop() if self._idle else None
+            seat = self._seats
+            if bell is None:
+                self._seats += 1
+        if bell is not None:
+            bell.put(None)
+        else:
+            threading.Thread(target=self._work, args=(seat,), name=f"callboard-slot-{seat}", daemon=True).start()
+        return True
+
     def _work(self, seat: int) -> None:
         bell: Bell = queue.SimpleQueue()
         while True:
+            self._empty_row(seat)
+            with self._lock:
+                self._active -= 1
+                if self._row and self._active < self._slots + self._lent:
+                    self._active += 1
+                    continue
+                self._idle.append(bell)
+            bell.get()
+
+    def _empty_row(self, seat: int) -> None:
+        # More may be active than there are slots for a moment: when one goes on that had lent its own.
+        while self._active <= self._slots + self._lent:
             try:
                 attempt = self._row.popleft()
             except IndexError:
-                if not self._rest(bell, seat):
-                    return
-                continue
+                return
             self._run(attempt, seat)
-
-    def _rest(self, bell: Bell, seat: int) -> bool:
-        """Wait to be woken; False when there are more threads than slots now, so that this one should end."""
-        with self._lock:
-            if self._threads > self._slots + self._lent:
-                self._threads -= 1
-                self._free_seats.append(seat)
-                return False
-        self._idle.append(bell)
-        if self._row:
-            # Something came after we looked: whoever put it there has either seen us waiting or not.
-            try:
-                self._idle.remove(bell)
-                return True
-            except ValueError:
-                pass
-        bell.get()
-        return True
 
     def lend(self) -> None:
         """A slot waits for other tasks: let another thread run what is in the row."""
@@ -111,7 +126,7 @@ class Crew:
             self._wake_one()
 
     def take_back_slot(self) -> None:
-        """The slot goes on; the extra thread ends when it has nothing to do."""
+        """The slot goes on; whoever ran in its place stops at the end of its attempt."""
         with self._lock:
             self._lent -= 1
 
@@ -124,6 +139,10 @@ class Crew:
         if attempt.halted:
             future.cancel()
         return future.result()
+
+    def coroutines(self) -> set[asyncio.Task[Any]]:
+        """What the event loop has under way."""
+        return set() if self._loop is None else asyncio.all_tasks(self._loop)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

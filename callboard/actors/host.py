@@ -16,9 +16,12 @@ from typing import Any
 
 from callboard.actors.attempt import Attempt, Finished
 from callboard.actors.client import Client, waited
+from callboard.actors.dump import stacks
 from callboard.actors.execution import Execution, Noting
+from callboard.actors.mailbox import Mail
 from callboard.actors.peer import Endpoint, PeerActor, Versions
 from callboard.actors.request import ProcessRequest
+from callboard.actors.turn import TurnMailbox
 from callboard.actors.uplink import Question, Uplink, settled
 from callboard.actors.worker import ProcessWorker
 from callboard.messages.codec import Packed, columns, encode, pack
@@ -29,6 +32,8 @@ from callboard.messages.task import Submission, TaskSpec
 from callboard.messages.wire import (
     AnyMessage,
     Assign,
+    Dump,
+    Dumped,
     Ending,
     Goodbye,
     Halt,
@@ -137,8 +142,22 @@ class WorkerHost(PeerActor):
         self._timed: dict[str, Attempt] = {}
         self._reports: deque[tuple[int, list[str], list[int], list[Any]]] = deque()
         self._report_number = 0
+        self._to_run: list[Attempt] = []
         self._leaving: float | None = None
         self._give_up_at = float("inf")
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return TurnMailbox()
+
+    @property
+    def _turns(self) -> TurnMailbox:
+        return self.actor_inbox  # type: ignore[return-value]
+
+    def open(self) -> None:
+        """Connect, and have a second thread stand by for when a task takes long in the first."""
+        super().open()
+        threading.Thread(target=self._actor_loop_running, name="callboard-standby", daemon=True).start()
 
     # -- the conversation -------------------------------------------------------------------
 
@@ -195,16 +214,20 @@ class WorkerHost(PeerActor):
             self.execution.heard = frozenset(topic for topic, wanted in heard.items() if wanted)
         elif isinstance(message, Goodbye):
             self._leave()
+        elif isinstance(message, Dump):
+            text = stacks(self._held.values(), self.execution.crew.coroutines())
+            self.send(encode(Dumped(number=message.number, text=text)))
         else:
             self.uplink.hear(message, payloads)
 
     def _assigned(self, message: Assign, payloads: list[Packed]) -> None:
-        self._specs.update(message.specs)
         rows = len(message.ids)
-        blobs = payloads[len(payloads) - len(message.codes) :]
-        for digest, blob in zip(message.codes, blobs, strict=True):
-            self.execution.codes[digest] = blob if isinstance(blob, bytes) else b"".join(frame.bytes for frame in blob.frames)
-        inputs = settled(message.inputs, payloads) if message.inputs.ids else []
+        if message.specs is not None:
+            self._specs.update(message.specs)
+        if message.codes is not None:
+            for digest, blob in zip(message.codes, payloads[len(payloads) - len(message.codes) :], strict=True):
+                self.execution.codes[digest] = blob if isinstance(blob, bytes) else b"".join(frame.bytes for frame in blob.frames)
+        inputs = settled(message.inputs, payloads) if message.inputs is not None else []
         attempts = []
         columns_of = zip(message.ids, message.names, message.fences, message.spec_of, message.times, payloads[:rows], strict=True)
         for task_id, name, fence, number, submitted, payload in columns_of:
@@ -214,18 +237,28 @@ class WorkerHost(PeerActor):
             self._held[task_id] = attempt
             if spec.timeout is not None:
                 self._timed[task_id] = attempt
-        for row, number in message.attempts.items():
+        for row, number in (message.attempts or {}).items():
             attempts[row].number = number
-        for row, failures in message.failures.items():
+        for row, failures in (message.failures or {}).items():
             attempts[row].earlier_failures = failures
-        for row, needed in message.needs.items():
+        for row, needed in (message.needs or {}).items():
             attempts[row].inputs = [inputs[index] for index in needed]
-        for row, event in message.events.items():
+        for row, event in (message.events or {}).items():
             attempts[row].event = event
         if self._leaving is not None:
             self._give_back(attempts)
+        elif self.worker.slots == 1:
+            self._to_run += attempts  # in this very thread, when nothing else is left to be done
         else:
             self.execution.crew.add(attempts)
+
+    def receive(self, mail: Mail) -> None:
+        """Deal with what has come, then run what there is to run."""
+        super().receive(mail)
+        if self._to_run:
+            attempts, self._to_run = self._to_run, []
+            self.execution.crew.run_here(attempts, self._turns.lend)
+            self._turns.reclaim()
 
     def _acknowledged(self, number: int) -> None:
         while self._reports and self._reports[0][0] <= number:
@@ -329,9 +362,9 @@ class WorkerHost(PeerActor):
             fences=fences,
             endings=[row.ending for row in rows],
             micros=[row.micros for row in rows],
-            errors={index: row.error for index, row in enumerate(rows) if row.error is not None},
-            failures={index: row.failure for index, row in enumerate(rows) if row.failure is not None},
-            again={index: row.again for index, row in enumerate(rows) if row.again is not None},
+            errors={index: row.error for index, row in enumerate(rows) if row.error is not None} or None,
+            failures={index: row.failure for index, row in enumerate(rows) if row.failure is not None} or None,
+            again={index: row.again for index, row in enumerate(rows) if row.again is not None} or None,
             sizes=laid.sizes,
             large=laid.large,
         )

@@ -49,7 +49,8 @@ class LocalLink:
 
     def ask(self, what: str, arguments: dict[str, Any]) -> Any:
         """Ask the manager."""
-        return self.call("ask", LOCAL, what, arguments)
+        answer = self.call("ask", LOCAL, what, arguments)
+        return waited(answer, self._manager.thread_id) if isinstance(answer, Future) else answer
 
     def add_rule(self, pattern: str, where: Mapping[str, Any], template: Submission) -> str:
         """Have events start a task; returns the rule's id."""

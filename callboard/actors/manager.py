@@ -25,6 +25,7 @@ from callboard.actors.courier import Peer, keep_code
 from callboard.actors.dispatch.command import Assign, Deliver, Halt, Kill, Notice, Publish, Recall, Warn
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.rule import Rule
+from callboard.actors.dump import Dumps
 from callboard.actors.inquiry import Inquiry
 from callboard.actors.keyring import Address, ServerKeys
 from callboard.actors.mailbox import Mail
@@ -79,6 +80,7 @@ class TaskManager(SocketActor):
         self.started = time.time()
         self.dispatcher = Dispatcher(max_worker_deaths=settings.max_worker_deaths, max_chain=settings.max_chain)
         self.inquiry = Inquiry(self.dispatcher)
+        self.dumps = Dumps(self.dispatcher.agenda, self._tell)
         self.reception = Reception(self)
         self.codes: dict[str, bytes] = {}
         self.supervisor: Supervisor | None = None
@@ -147,6 +149,7 @@ class TaskManager(SocketActor):
             self.context.term()
         shutil.rmtree(self.folder, ignore_errors=True)
         error = PlaygroundClosed("the manager has ended")
+        self.dumps.abandon(error)
         for drain in self._drains:
             if not drain.done():
                 drain.set_exception(error)
@@ -202,7 +205,7 @@ class TaskManager(SocketActor):
         self.step(now)
 
     def ask(self, client: str, what: str, arguments: dict[str, Any]) -> Any:
-        """Answer a client's question or carry out its order; raises `CallboardError`."""
+        """Answer a client's question, or carry out its order; raises `CallboardError`. A Future is an answer that comes later."""
         now = time.monotonic()
         if what == "cancel":
             answer: Any = self.dispatcher.cancel(arguments["ids"], arguments["force"], now)
@@ -212,6 +215,8 @@ class TaskManager(SocketActor):
             self.dispatcher.endings.rules.drop(arguments["rule_id"])
             self.interest_changed()
             answer = None
+        elif what == "dump":
+            answer = self.dumps.begin(self.dispatcher.roster.workers.values(), now)
         else:
             answer = self.inquiry.answer(what, arguments)
         self.step(now)

@@ -87,7 +87,7 @@ class Publisher:
             names=[notice.name for notice in run],
             workers=[notice.worker for notice in run],
             data=[notice.data for notice in run],
-            rich=[row for row, notice in enumerate(run) if notice.rich is not None],
+            rich=[row for row, notice in enumerate(run) if notice.rich is not None] or None,
             sizes=laid.sizes,
             large=laid.large,
         )

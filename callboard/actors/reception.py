@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -24,6 +25,7 @@ from callboard.messages.wire import (
     AnyMessage,
     Ask,
     Cancel,
+    Dumped,
     Goodbye,
     HandBack,
     Hello,
@@ -187,6 +189,8 @@ class Reception:
             dispatcher.lost(identity, now, "left")
         elif isinstance(message, Ask):
             self._ask(peer, message, now)
+        elif isinstance(message, Dumped):
+            self._manager.dumps.heard(identity, message)
         else:
             raise WireError(f"a {peer.kind} has no business to say {message.kind!r}")
 
@@ -200,7 +204,7 @@ class Reception:
             return
         peer.acked = message.number
         worker = self._dispatcher.roster.workers.get(peer.identity)
-        if (worker is not None and worker.leaving) or sum(message.sizes) > PROMPT_ACK or message.large:
+        if (worker is not None and worker.leaving) or sum(message.sizes or ()) > PROMPT_ACK or message.large:
             self._manager.send(peer, encode(Probe(acked=peer.acked)), now)
 
     def _submit(self, peer: Peer, message: Submit, payloads: list[Packed], now: float) -> None:
@@ -239,9 +243,17 @@ class Reception:
     def _ask(self, peer: Peer, message: Ask, now: float) -> None:
         try:
             value = self._manager.ask(peer.identity, message.what, message.arguments)
+            if isinstance(value, Future):
+                value.add_done_callback(lambda later: self._answer_later(peer, message.number, later))
+                return
             answer = Answer(number=message.number, value=value)
         except CallboardError as error:
             answer = Answer(number=message.number, failure=Failure.of(error))
         except (KeyError, TypeError, ValueError) as error:
             raise WireError(f"a question {message.what!r} that cannot be understood: {error!r}") from None
         self._manager.send(peer, encode(answer), now)
+
+    def _answer_later(self, peer: Peer, number: int, later: Future[Any]) -> None:
+        # When the manager ends it says goodbye instead; and who asked may have gone.
+        if later.exception() is None and self.peers.get(peer.identity) is peer:
+            self._manager.send(peer, encode(Answer(number=number, value=later.result())), time.monotonic())

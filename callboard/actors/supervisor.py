@@ -23,7 +23,7 @@ from callboard.actors.zygote import FrameReader, write_frame
 from callboard.messages.errors import CannotPickle, WorkerStartFailed
 from callboard.messages.payload import dumps_small
 
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from callboard.actors.zygote import main; main({channel}, {notebook}, {parent})"
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from callboard.actors.zygote import main; main({channel}, {notebook}, {parent}, {preload!r})"
 _numbers = itertools.count(1)
 
 
@@ -73,11 +73,11 @@ class Expected:
 class Zygote:
     """Our end of the zygote process. Made first thing on entering the block, since its imports take longest."""
 
-    def __init__(self) -> None:
+    def __init__(self, preload: tuple[str, ...] = ()) -> None:
         self.notebook = Notebook()
         self.channel, theirs = socket.socketpair()
         path = [entry or os.getcwd() for entry in sys.path]
-        program = _PROGRAM.format(path=path, channel=theirs.fileno(), notebook=self.notebook.fd, parent=os.getpid())
+        program = _PROGRAM.format(path=path, channel=theirs.fileno(), notebook=self.notebook.fd, parent=os.getpid(), preload=preload)
         # Ctrl-C goes to the whole process group; a child caught importing would print a traceback. Blocked during the
         # start it is inherited as blocked, then ignored by nobody: workers decide for themselves.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

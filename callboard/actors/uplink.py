@@ -16,7 +16,7 @@ from callboard.messages.errors import CallboardError, TaskFailed
 from callboard.messages.failure import Failure
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission, TaskSpec
-from callboard.messages.wire import Ack, Answer, AnyMessage, Ask, Deliver, Outcomes, Submit, Terms
+from callboard.messages.wire import Ack, Answer, AnyMessage, Ask, Deliver, Outcomes, Submit, Terms, at
 
 Send = Callable[[list[Any]], None]
 
@@ -61,8 +61,8 @@ def settled(outcomes: Outcomes, payloads: Sequence[Packed]) -> list[Settled]:
             name,
             TaskStatus(status),
             payloads[index] if index >= 0 else None,
-            outcomes.errors.get(row),
-            outcomes.failures.get(row),
+            at(outcomes.errors, row),
+            at(outcomes.failures, row),
             worker,
             attempts,
             micros,
@@ -128,12 +128,12 @@ class Uplink:
             ids=[row.task_id for row in rows],
             names=[row.name for row in rows],
             spec_of=spec_of,
-            specs=specs,
-            dependencies={index: list(row.dependencies) for index, row in enumerate(rows) if row.dependencies},
-            keys={index: row.idempotency_key for index, row in enumerate(rows) if row.idempotency_key is not None},
-            fallback_values=fallback_values,
-            fallback_tasks=fallback_tasks,
-            codes=list(new_codes),
+            specs=specs or None,
+            dependencies={index: list(row.dependencies) for index, row in enumerate(rows) if row.dependencies} or None,
+            keys={index: row.idempotency_key for index, row in enumerate(rows) if row.idempotency_key is not None} or None,
+            fallback_values=fallback_values or None,
+            fallback_tasks=fallback_tasks or None,
+            codes=list(new_codes) or None,
             again=again,
             ask=ask,
             rule=rule,

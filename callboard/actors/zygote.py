@@ -16,6 +16,8 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 _LENGTH = struct.Struct("!I")
@@ -56,10 +58,11 @@ class FrameReader:
         return values
 
 
-def main(channel_fd: int, notebook: int, parent: int) -> None:
-    """Serve until the parent is gone."""
+def main(channel_fd: int, notebook: int, parent: int, preload: Sequence[str] = ()) -> None:
+    """Serve until the parent is gone. ``preload`` are further modules that workers will want."""
     channel = socket.socket(fileno=channel_fd)
-    _import_all()
+    for module in ("asyncio", "uuid", "cloudpickle", "callboard.actors.hosting", *preload):
+        import_module(module)
     gc.collect()
     gc.freeze()
     wake_read, wake_write = os.pipe()
@@ -80,16 +83,6 @@ def main(channel_fd: int, notebook: int, parent: int) -> None:
                 break
     finally:
         zygote.end()
-
-
-def _import_all() -> None:
-    import asyncio  # noqa: F401
-    import uuid  # noqa: F401
-
-    import cloudpickle  # noqa: F401
-
-    import callboard.actors.hosting
-    import callboard.flows.task  # noqa: F401
 
 
 class _Zygote:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from callboard.messages.errors import PayloadTooLarge, WireError
 from callboard.messages.payload import OUT_OF_BAND, Buffer, Payload
-from callboard.messages.wire import ADAPTER, AnyMessage, Carrier
+from callboard.messages.wire import ADAPTER, AnyMessage, Assign, Carrier, Deliver, Message, at
 
 SLICE = 4 * 1024 * 1024
 MAX_FRAME = 8 * 1024 * 1024
@@ -70,7 +70,7 @@ class Columns(NamedTuple):
     """How payloads are told of in a header, and their frames."""
 
     sizes: list[int]
-    large: dict[int, list[int]]
+    large: dict[int, list[int]] | None
     frames: list[Any]
 
 
@@ -78,7 +78,7 @@ def columns(payloads: Sequence[Packed]) -> Columns:
     """Lay out payloads for one message."""
     sizes = [len(payload) if type(payload) is bytes else -1 for payload in payloads]
     if -1 not in sizes:
-        return Columns(sizes, {}, [b"".join(payloads)] if payloads else [])  # type: ignore[arg-type]
+        return Columns(sizes, None, [b"".join(payloads)] if payloads else [])  # type: ignore[arg-type]
     large: dict[int, list[int]] = {}
     frames: list[Any] = [b"".join(payload for payload in payloads if type(payload) is bytes)]
     for index, payload in enumerate(payloads):
@@ -104,11 +104,21 @@ def decode(frames: Sequence[Any]) -> tuple[AnyMessage, list[Packed]]:
         message = ADAPTER.validate_json(_bytes(frames[0]))
     except (ValidationError, RecursionError) as error:
         raise WireError(f"not a message: {str(error)[:500]}") from None
+    _check_columns(message)
     if not isinstance(message, Carrier) or not message.sizes:
         if len(frames) > 1:
             raise WireError(f"{message.kind} came with {len(frames) - 1} frames too many")
         return message, []
     return message, _cut(message, frames)
+
+
+def _check_columns(message: Message) -> None:
+    if message.COLUMNS and len({len(getattr(message, column)) for column in message.COLUMNS}) > 1:
+        raise WireError(f"the columns of {type(message).__name__} differ in length")
+    if isinstance(message, Assign | Deliver):
+        outcomes = message.inputs if isinstance(message, Assign) else message.outcomes
+        if outcomes is not None:
+            _check_columns(outcomes)
 
 
 def _cut(message: Carrier, frames: Sequence[Any]) -> list[Packed]:
@@ -117,12 +127,12 @@ def _cut(message: Carrier, frames: Sequence[Any]) -> list[Packed]:
     joined = _bytes(frames[1])
     payloads: list[Packed] = []
     position, following = 0, 2
-    for index, size in enumerate(message.sizes):
+    for index, size in enumerate(message.sizes or ()):
         if size >= 0:
             payloads.append(joined[position : position + size])
             position += size
         else:
-            lengths = tuple(message.large.get(index, ()))
+            lengths = tuple(at(message.large, index) or ())
             count = sum(_slice_count(length) for length in lengths)
             pieces = tuple(frames[following : following + count])
             _check_slices(lengths, pieces)

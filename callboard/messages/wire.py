@@ -2,22 +2,27 @@
 
 A message is a header frame (one of these models as JSON) and the frames of its payloads (see `messages.codec`). What
 goes often travels as columns: one model a batch, whose fields are lists of one length, since a model per task costs
-more than all the rest. Rare properties are sparse: a mapping from the row's index. Commands are in the imperative,
-reports in the past.
+more than all the rest. Rare properties are sparse: a mapping from the row's index, absent where no row has any (a model
+with six empty mappings costs five times one without). Commands are in the imperative, reports in the past.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from callboard.messages.failure import Failure
 from callboard.messages.task import TaskSpec
 
+V = TypeVar("V")
+
 PROTOCOL = 1
 MAX_ROWS = 100_000
 MAX_ID = 256
+MAX_DUMP = 256 * 1024
+"""Characters of one worker's stacks."""
 
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 Name = Annotated[str, Field(max_length=1024)]
@@ -27,44 +32,41 @@ Names = Annotated[list[Name], Field(max_length=MAX_ROWS)]
 
 
 class Message(BaseModel):
-    """Base of every message."""
+    """Base of every message. ``COLUMNS`` are fields that must be of one length, which `messages.codec.decode` checks:
+    a validator written in Python would cost every sender as well."""
+
+    COLUMNS: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False)
 
 
-M = TypeVar("M", bound=Message)
+def at(sparse: Mapping[int, V] | None, row: int) -> V | None:
+    """What a sparse column says of a row, None when nothing."""
+    return None if sparse is None else sparse.get(row)
 
 
 class Carrier(Message):
     """A message with payloads. ``sizes``: bytes of each, those in the joined frame; -1 for one with frames of its own,
     whose buffers' lengths stand in ``large``."""
 
-    sizes: Rows = []
-    large: dict[int, list[int]] = {}
+    sizes: Rows | None = None
+    large: dict[int, list[int]] | None = None
 
 
 class Outcomes(Message):
     """How tasks ended, as columns. ``payloads`` is the index of the output among the carrier's payloads, or -1."""
 
-    ids: Ids = []
-    names: Names = []
-    statuses: list[str] = []
-    workers: list[str | None] = []
-    attempts: Rows = []
-    micros: Rows = []
-    payloads: Rows = []
-    errors: dict[int, str] = {}
-    failures: dict[int, Failure] = {}
+    ids: Ids
+    names: Names
+    statuses: list[str]
+    workers: list[str | None]
+    attempts: Rows
+    micros: Rows
+    payloads: Rows
+    errors: dict[int, str] | None = None
+    failures: dict[int, Failure] | None = None
 
-    @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        return _same_length(self, self.ids, self.names, self.statuses, self.workers, self.attempts, self.micros, self.payloads)
-
-
-def _same_length(message: M, *columns: list[Any]) -> M:
-    if len({len(column) for column in columns}) > 1:
-        raise ValueError(f"columns of {type(message).__name__} differ in length")
-    return message
+    COLUMNS: ClassVar[tuple[str, ...]] = ("ids", "names", "statuses", "workers", "attempts", "micros", "payloads")
 
 
 # -- joining and leaving ----------------------------------------------------------------------
@@ -90,9 +92,7 @@ class Hello(Message):
     fences: Rows = []
     leaving: bool = False
 
-    @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        return _same_length(self, self.ids, self.fences)
+    COLUMNS: ClassVar[tuple[str, ...]] = ("ids", "fences")
 
 
 class Welcome(Message):
@@ -156,20 +156,18 @@ class Submit(Carrier):
     ids: Ids
     names: Names
     spec_of: Rows
-    specs: dict[int, TaskSpec] = {}
-    dependencies: dict[int, Ids] = {}
-    keys: dict[int, str] = {}
-    given: Rows = []
-    fallback_values: dict[int, int] = {}  # row -> index among the payloads
-    fallback_tasks: dict[int, int] = {}  # row -> row of the task that stands in, held until then
-    codes: Names = []
+    specs: dict[int, TaskSpec] | None = None
+    dependencies: dict[int, Ids] | None = None
+    keys: dict[int, str] | None = None
+    given: Rows | None = None
+    fallback_values: dict[int, int] | None = None  # row -> index among the payloads
+    fallback_tasks: dict[int, int] | None = None  # row -> row of the task that stands in, held until then
+    codes: Names | None = None
     again: bool = False  # after a reconnect: what is known already is no duplicate
     ask: int | None = None  # number of a question: is it accepted?
     rule: Terms | None = None  # the one task is not run but kept, to be started by events
 
-    @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        return _same_length(self, self.ids, self.names, self.spec_of)
+    COLUMNS: ClassVar[tuple[str, ...]] = ("ids", "names", "spec_of")
 
 
 class Assign(Carrier):
@@ -182,18 +180,16 @@ class Assign(Carrier):
     names: Names
     spec_of: Rows
     fences: Rows  # number of the assignment: an answer with an older one is dropped
-    times: list[int] = []  # of submission, whole seconds since the epoch
-    attempts: dict[int, int] = {}  # row -> number of the attempt, where it is not the first
-    failures: dict[int, int] = {}  # row -> how many of the earlier ones were the task's own failures
-    specs: dict[int, TaskSpec] = {}
-    inputs: Outcomes = Outcomes()
-    needs: dict[int, Rows] = {}  # row -> rows of inputs
-    events: dict[int, dict[str, Any]] = {}
-    codes: Names = []
+    times: list[int]  # of submission, whole seconds since the epoch
+    attempts: dict[int, int] | None = None  # row -> number of the attempt, where it is not the first
+    failures: dict[int, int] | None = None  # row -> how many of the earlier ones were the task's own failures
+    specs: dict[int, TaskSpec] | None = None
+    inputs: Outcomes | None = None
+    needs: dict[int, Rows] | None = None  # row -> rows of inputs
+    events: dict[int, dict[str, Any]] | None = None
+    codes: Names | None = None
 
-    @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        return _same_length(self, self.ids, self.names, self.spec_of, self.fences, self.times)
+    COLUMNS: ClassVar[tuple[str, ...]] = ("ids", "names", "spec_of", "fences", "times")
 
 
 class Report(Carrier):
@@ -210,13 +206,11 @@ class Report(Carrier):
     fences: Rows
     endings: Rows
     micros: Rows
-    errors: dict[int, str] = {}
-    failures: dict[int, Failure] = {}
-    again: dict[int, float] = {}
+    errors: dict[int, str] | None = None
+    failures: dict[int, Failure] | None = None
+    again: dict[int, float] | None = None
 
-    @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        return _same_length(self, self.ids, self.fences, self.endings, self.micros)
+    COLUMNS: ClassVar[tuple[str, ...]] = ("ids", "fences", "endings", "micros")
 
 
 class Ending:
@@ -243,9 +237,7 @@ class HandBack(Message):
     ids: Ids
     fences: Rows
 
-    @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        return _same_length(self, self.ids, self.fences)
+    COLUMNS: ClassVar[tuple[str, ...]] = ("ids", "fences")
 
 
 class Halt(Message):
@@ -324,11 +316,9 @@ class Published(Carrier):
     names: list[str | None]
     workers: list[str | None]
     data: list[dict[str, Any]]
-    rich: Rows = []
+    rich: Rows | None = None
 
-    @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        return _same_length(self, self.times, self.ids, self.names, self.workers, self.data)
+    COLUMNS: ClassVar[tuple[str, ...]] = ("times", "ids", "names", "workers", "data")
 
 
 class Beacon(Message):
@@ -360,6 +350,21 @@ class Answer(Message):
     failure: Failure | None = None
 
 
+class Dump(Message):
+    """Asks a worker where its Python stands."""
+
+    kind: Literal["dump"] = "dump"
+    number: int
+
+
+class Dumped(Message):
+    """What the worker runs, and the stacks of its threads, as text."""
+
+    kind: Literal["dumped"] = "dumped"
+    number: int
+    text: Annotated[str, Field(max_length=MAX_DUMP)]
+
+
 AnyMessage = Annotated[
     Hello
     | Welcome
@@ -383,7 +388,9 @@ AnyMessage = Annotated[
     | Published
     | Beacon
     | Ask
-    | Answer,
+    | Answer
+    | Dump
+    | Dumped,
     Field(discriminator="kind"),
 ]
 

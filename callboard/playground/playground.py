@@ -183,7 +183,7 @@ class _Session:
         seats = [Seat(worker) for worker in self.workers]
         settings = self._manager_settings()
         if seats:
-            self.zygote = Zygote()
+            self.zygote = Zygote(preload=("callboard.flows.task",))
         self.manager, ref = TaskManager.launch(settings, self.client)
         self.link = LocalLink(self.manager, ref)
         self.client.attach(self.link)
