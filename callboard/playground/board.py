@@ -191,3 +191,7 @@ class ManagerView:
     def overview(self) -> dict[str, Any]:
         """How much waits for what, and who is there."""
         return dict(self._link.ask("overview", {}))
+
+    def dump(self) -> list[dict[str, Any]]:
+        """What each worker runs and where its Python stands: its name, pid, host, and text (None: no answer within 2 s)."""
+        return list(self._link.ask("dump", {}))
