@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -22,7 +21,6 @@ from callboard.messages.task import Submission, Submittable
 
 WhenFull = Literal["wait", "raise"]
 DEFAULT_BACKLOG = 1_000_000
-_NOTHING = contextlib.nullcontext()
 
 
 class Link(Protocol):
@@ -240,9 +238,10 @@ class Client:
         """Where a task stands; raises `UnknownTask`."""
         return TaskStatus(self.link.ask("status", {"task_id": task_id}))
 
-    def blocking(self) -> AbstractContextManager[Any]:
-        """Entered by who waits for a handle of this client, for as long as it waits."""
-        return _NOTHING
+    @property
+    def blocking(self) -> Callable[[], AbstractContextManager[Any]] | None:
+        """Makes what is entered by who waits for a handle of this client, for as long as it waits; None for nothing."""
+        return None
 
 
 def _in_loop() -> bool:

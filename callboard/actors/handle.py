@@ -7,6 +7,7 @@ condition, once a handle.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import concurrent.futures
 import functools
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from callboard.actors.client import Client
 
 _gate = threading.Lock()
+_allocate_lock = _thread.allocate_lock
 
 
 class Outcome(Protocol):
@@ -71,6 +73,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
     _made_condition: threading.Condition | None = None
     _made_waiters: list[Any] | None = None
     _callbacks: list[Callable[[Any], object]] | None = None
+    _sleepers: list[_thread.LockType] | None = None
     _loop_futures: list[asyncio.Future[Any]] | None = None
     _outcome: Outcome | None = None
     _output: Packed | None = None
@@ -143,8 +146,12 @@ class TaskHandle(concurrent.futures.Future[Any]):
                     self._loop_futures.append(waiter)
                 else:
                     waiter.set_result(None)
-            with self._client.blocking():
+            blocking = self._client.blocking
+            if blocking is None:
                 yield from waiter
+            else:
+                with blocking():
+                    yield from waiter
         return self._task_result()
 
     def __repr__(self) -> str:
@@ -184,10 +191,23 @@ class TaskHandle(concurrent.futures.Future[Any]):
     # -- inside -------------------------------------------------------------------------------
 
     def _block(self, timeout: float | None) -> None:
-        condition = self._condition
-        with self._client.blocking(), condition:
-            if not condition.wait_for(self.done, timeout):
-                raise concurrent.futures.TimeoutError(f"task {self.name!r} has not ended within {timeout} s")
+        # A bare lock and no condition: the sooner this thread sleeps, the sooner the one that delivers has the interpreter.
+        lock = _allocate_lock()
+        lock.acquire()
+        with _gate:
+            if self._outcome is not None:
+                return
+            if self._sleepers is None:
+                self._sleepers = []
+            self._sleepers.append(lock)
+        blocking = self._client.blocking
+        if blocking is None:
+            woken = lock.acquire(True, -1 if timeout is None else max(0.0, timeout))
+        else:
+            with blocking():
+                woken = lock.acquire(True, -1 if timeout is None else max(0.0, timeout))
+        if not woken and self._outcome is None:
+            raise concurrent.futures.TimeoutError(f"task {self.name!r} has not ended within {timeout} s")
 
     def _task_result(self) -> TaskResult:
         if self._result is None:
@@ -236,7 +256,7 @@ def settle_all(pairs: Iterable[tuple[TaskHandle, Outcome]]) -> list[Callable[[],
                 guarded.append((handle, outcome))
                 continue
             handle._settle(outcome)
-            if handle._callbacks is not None or handle._loop_futures is not None:
+            if handle._sleepers is not None or handle._callbacks is not None or handle._loop_futures is not None:
                 told.append(handle)
     # Outside the gate: who holds a handle's condition may be about to pass the gate for the next one's.
     for handle, outcome in guarded:
@@ -251,6 +271,9 @@ def settle_all(pairs: Iterable[tuple[TaskHandle, Outcome]]) -> list[Callable[[],
         for future in handle._loop_futures or ():
             loops.setdefault(future.get_loop(), []).append(future)
         handle._loop_futures = None
+        for lock in handle._sleepers or ():
+            lock.release()
+        handle._sleepers = None
         callbacks, handle._callbacks = handle._callbacks, None
         calls += [functools.partial(handle._call, fn) for fn in callbacks or ()]
     for loop, futures in loops.items():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any
@@ -72,12 +73,13 @@ class WorkerClient(Client):
 
     host: WorkerHost
 
-    def blocking(self) -> AbstractContextManager[Any]:
-        """Lend the slot of the running task, if it is one that waits."""
+    @property
+    def blocking(self) -> Callable[[], AbstractContextManager[Any]] | None:
+        """Lends the slot of the running task, if it is one that waits."""
         request = current.get()
         if not isinstance(request, ProcessRequest):
-            return contextlib.nullcontext()
-        return self._parked(request._attempt)
+            return None
+        return functools.partial(self._parked, request._attempt)
 
     @contextlib.contextmanager
     def _parked(self, attempt: Attempt) -> Iterator[None]:

@@ -186,12 +186,13 @@ class Mailbox:
             return [(self._wake.fd, 0)]
         readable = self._poller.poll(None if timeout is None else math.ceil(timeout * 1000.0))
         self._asleep = False
-        self._spin = SPIN_SECONDS if readable and time.monotonic() - begun < 2 * SPIN_SECONDS else 0.0
+        self._spin = SPIN_SECONDS if readable and time.monotonic() - begun < 4 * SPIN_SECONDS else 0.0
         return readable
 
     def _look(self, until: float) -> list[tuple[Any, int]] | None:
         poll = self._poller.poll
         while time.monotonic() < until:
+            os.sched_yield()  # ZeroMQ's own thread may want this very processor to bring what is waited for
             readable = poll(0)
             if readable:
                 return readable
