@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from callboard.actors.dispatch.entry import Entry
+from callboard.messages.codec import Packed
+from callboard.messages.failure import Failure
+from callboard.messages.status import TaskStatus
+
+_NO_DATA: dict[str, Any] = {}
 
 
 class Assign(NamedTuple):
@@ -37,11 +42,26 @@ class Kill(NamedTuple):
     reason: str
 
 
+@dataclass(slots=True)
+class Retold:
+    """How a task ended, once more for a client that asks again; its entry may let go of the output meanwhile."""
+
+    task_id: str
+    name: str
+    status: TaskStatus
+    output: Packed | None
+    error: str | None
+    failure: Failure | None
+    worker_name: str | None
+    attempts: int
+    micros: int
+
+
 class Deliver(NamedTuple):
     """Tell a client how these tasks ended."""
 
     client: str
-    entries: list[Entry]
+    entries: list[Entry | Retold]
 
 
 class Notice(NamedTuple):
@@ -51,7 +71,7 @@ class Notice(NamedTuple):
     task_id: str | None = None
     name: str | None = None
     worker: str | None = None
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = _NO_DATA
     rich: bytes | None = None
     time: float | None = None
 
@@ -76,7 +96,7 @@ class Outbox:
     """Commands as they gather during a step, by addressee, so that each gets one message."""
 
     assigned: dict[str, list[Entry]] = field(default_factory=dict)
-    delivered: dict[str, list[Entry]] = field(default_factory=dict)
+    delivered: dict[str, list[Entry | Retold]] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     others: list[Command] = field(default_factory=list)
 

@@ -10,16 +10,17 @@ from callboard.messages.status import FINAL, TASK_TRANSITIONS, TaskStatus, check
 from callboard.messages.task import Submission, TaskSpec
 
 if TYPE_CHECKING:
+    from callboard.actors.dispatch.agenda import Timer
     from callboard.actors.dispatch.requirement import Requirement
     from callboard.actors.dispatch.roster import WorkerRecord
 
-PENDING, RUNNING, COMPLETED = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.COMPLETED
+PENDING, RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 
 
 class Category:
     """All tasks of one spec: what they need, and how long they were seen to run (microseconds, None before the first)."""
 
-    __slots__ = ("breaker_key", "mean", "number", "requirement", "spec", "timeout")
+    __slots__ = ("breaker_key", "expires_in", "mean", "number", "requirement", "spec", "timeout")
 
     def __init__(self, number: int, spec: TaskSpec, requirement: Requirement) -> None:
         self.number = number
@@ -27,6 +28,7 @@ class Category:
         self.requirement = requirement
         self.mean: float | None = None
         self.timeout = spec.timeout
+        self.expires_in = spec.expires_in
         self.breaker_key = spec.breaker_key
 
     def observe(self, micros: float) -> None:
@@ -34,22 +36,34 @@ class Category:
         self.mean = micros if self.mean is None else self.mean + (micros - self.mean) * 0.25
 
 
+class Forfeit(NamedTuple):
+    """What a lost worker's attempt was charged, to be given back if the worker returns and still has it."""
+
+    fence: int
+    attempts: int
+    deaths: int
+
+
 class Rare:
     """What only few tasks have, so that the others need not carry it."""
 
-    __slots__ = ("deaths", "depth", "event", "followers", "overrun", "stand_in_for", "suspect")
+    __slots__ = ("deaths", "depth", "event", "followers", "forfeit", "leader", "overrun", "replaced", "stand_in", "stand_in_for", "suspect")
 
     def __init__(self) -> None:
         self.deaths = 0
-        self.depth = 0
+        self.depth = 0  # how many listeners started each other until this
         self.event: dict[str, Any] | None = None  # what started it, by a rule
-        self.followers: list[Entry] = []  # wait for this one's outcome under the same idempotency key
+        self.leader: Entry | None = None  # of the same idempotency key, whose outcome this one waits for
+        self.followers: list[Entry] = []  # those that wait for this one's outcome
+        self.replaced = False  # failed for good, and waits for what its fallback comes to
+        self.stand_in: Entry | None = None  # that fallback
         self.stand_in_for: Entry | None = None  # the failed task whose outcome this one's will be
-        self.suspect = False  # was running when a worker was lost: runs again alone
-        self.overrun = False  # its worker is being killed, since it did not stop at its timeout
+        self.forfeit: Forfeit | None = None
+        self.suspect = False  # may have killed a worker: runs again alone
+        self.overrun = False  # its worker is being ended, since it did not stop at its timeout
 
 
-_NOTHING_RARE = Rare()
+NOTHING_RARE = Rare()
 
 
 class Held(NamedTuple):
@@ -73,6 +87,7 @@ class Entry:
         "failure",
         "failures",
         "fence",
+        "level",
         "micros",
         "name",
         "order",
@@ -82,6 +97,7 @@ class Entry:
         "submission",
         "submitted",
         "task_id",
+        "timer",
         "users",
         "waiting_for",
         "worker",
@@ -89,7 +105,7 @@ class Entry:
     )
 
     def __init__(
-        self, submission: Submission, client: str, category: Category, sequence: int, submitted: int, rare: Rare = _NOTHING_RARE
+        self, submission: Submission, client: str, category: Category, sequence: int, submitted: int, rare: Rare = NOTHING_RARE
     ) -> None:
         self.task_id = submission.task_id
         self.name = submission.name
@@ -100,9 +116,10 @@ class Entry:
         self.submitted = submitted
         self.status = PENDING
         self.fence = 0
+        self.level = 0  # see `level`
         self.attempts = 0
         self.failures = 0
-        self.waiting_for = 0  # dependencies that have not ended
+        self.waiting_for = 0  # what it needs that has not ended: dependencies, and the leader of its key
         self.users = 0  # open tasks that depend on this one, so that its output is still needed
         self.dependents: list[Entry] | None = None
         self.worker: WorkerRecord | None = None
@@ -112,11 +129,12 @@ class Entry:
         self.failure: Failure | None = None
         self.micros = 0
         self.cancelling = False
+        self.timer: Timer | None = None  # its one deadline: to expire, to be tried again, to be stopped
         self.rare = rare
 
     def own_rare(self) -> Rare:
         """The rare part, made when first needed."""
-        if self.rare is _NOTHING_RARE:
+        if self.rare is NOTHING_RARE:
             self.rare = Rare()
         return self.rare
 

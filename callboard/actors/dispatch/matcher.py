@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
+from callboard.actors.dispatch.agenda import Action, Agenda
 from callboard.actors.dispatch.command import Outbox, Recall
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.requirement import Profile, Requirement
@@ -11,69 +13,66 @@ from callboard.actors.dispatch.roster import Roster, WorkerRecord, ahead_allowed
 from callboard.messages.status import TaskStatus
 
 RUNNING = TaskStatus.RUNNING
+
+STOP_GRACE = 2.0
+"""Seconds that a worker has to stop an attempt that overran or is stopped by force, before its process is ended."""
+MAX_LOOKS = 2000
+"""How many queued tasks a rebalancing looks at, so that it stays short however much is loaded."""
+
 Admit = Callable[[Entry, float], bool]
 
 
 class Matcher:
-    """Assigns ready tasks. ``admit`` may refuse a task at the last moment (an open circuit), and has then dealt with it."""
+    """Assigns ready tasks. ``admit`` may refuse a task at the last moment (an open circuit), and has then dealt with it;
+    ``overdue`` is called when an attempt should have been stopped at its timeout and was not."""
 
-    def __init__(self, roster: Roster, outbox: Outbox, admit: Admit) -> None:
+    def __init__(self, roster: Roster, outbox: Outbox, agenda: Agenda, admit: Admit, overdue: Action) -> None:
         self._roster = roster
         self._outbox = outbox
+        self._agenda = agenda
         self._admit = admit
-        self._alone: list[Entry] = []  # suspects that wait for a worker with nothing else on it
+        self._overdue = overdue
 
-    def step(self, now: float) -> list[Entry]:
-        """Assign all that can be; returns what was assigned and has a timeout."""
-        timed: list[Entry] = []
-        if self._alone:
-            waiting, self._alone = self._alone, []
-            for entry in waiting:
-                if not entry.final:
-                    entry.category.requirement.push(entry)
+    def step(self, now: float) -> None:
+        """Assign all that can be to idle workers, in the order of the tasks."""
         idle = self._roster.idle_profiles
         while idle:
             requirement = self._best(idle)
             if requirement is None:
-                break
+                return
             entry = requirement.pop()
             if entry.category.breaker_key is not None and not self._admit(entry, now):
                 continue
-            worker = self._suitable(entry, requirement)
-            if worker is not None:
-                self._assign(worker, entry)
-                self._roster.refresh(worker, now)
-                if entry.category.timeout is not None:
-                    timed.append(entry)
-        return timed
+            worker = requirement.idle_worker()
+            assert worker is not None  # an idle profile offered the requirement
+            self.assign(worker, entry, now)
+            self._roster.refresh(worker, now)
 
     def _best(self, profiles: dict[Profile, None]) -> Requirement | None:
+        if len(profiles) == 1:
+            return next(iter(profiles)).next_requirement()
         best, best_order = None, None
         for profile in profiles:
             requirement = profile.next_requirement()
-            if requirement is not None:
+            if requirement is not None and requirement is not best:
                 order = requirement.head()
-                if best_order is None or (order is not None and order < best_order):
+                assert order is not None
+                if best_order is None or order < best_order:
                     best, best_order = requirement, order
         return best
 
-    def _suitable(self, entry: Entry, requirement: Requirement) -> WorkerRecord | None:
-        worker = requirement.idle_worker()
-        if not entry.rare.suspect:
-            return worker
-        for _, profile in requirement.profiles:
-            for _, _, candidate in profile.idle:
-                if not candidate.inflight:
-                    candidate.exclusive = True
-                    return candidate  # type: ignore[no-any-return]
-        self._alone.append(entry)
-        return None
-
-    def _assign(self, worker: WorkerRecord, entry: Entry) -> None:
+    def assign(self, worker: WorkerRecord, entry: Entry, now: float) -> None:
+        """Send a task to a worker."""
         entry.fence += 1
         entry.status = RUNNING
         entry.worker = worker
         worker.inflight[entry.task_id] = entry
+        category = entry.category
+        if category.expires_in is not None:
+            category.requirement.waiting.pop(entry, None)
+            self._agenda.disarm(entry)
+        if category.timeout is not None:
+            self.watch(entry, now)
         assigned = self._outbox.assigned
         worker_id = worker.info.worker_id
         if worker_id in assigned:
@@ -81,23 +80,32 @@ class Matcher:
         else:
             assigned[worker_id] = [entry]
 
+    def watch(self, entry: Entry, now: float) -> None:
+        """Look after the attempt's timeout, if it has one."""
+        if entry.category.timeout is not None:
+            self._agenda.arm(entry, now + entry.category.timeout + STOP_GRACE, self._overdue)
+
     def ahead(self, profiles: dict[Profile, None], now: float) -> None:
         """Send some of what is still ready to busy workers of these profiles, so that they need not wait for the post."""
         for profile in profiles:
-            for worker in list(profile.spare):
+            requirement = profile.next_requirement()
+            if requirement is None or not profile.spare:
+                continue
+            # No more workers than tasks are looked at: a task that comes alone must not cost a walk past thousands.
+            for worker in list(islice(profile.spare, len(requirement.ready))):
                 requirement = profile.next_requirement()
-                if requirement is None or not self._top_up(worker, requirement, len(profile.spare)):
+                if requirement is None or not self._top_up(worker, requirement, len(profile.spare), now):
                     break
                 self._roster.refresh(worker, now)
 
-    def _top_up(self, worker: WorkerRecord, requirement: Requirement, sharing: int) -> bool:
+    def _top_up(self, worker: WorkerRecord, requirement: Requirement, sharing: int, now: float) -> bool:
         """Fill one worker's share; False when the next task may not be sent ahead to anybody."""
         ready = requirement.ready
         category = ready[0][1].category
         allowed = ahead_allowed(category.mean, category.timeout)
-        if allowed == 0:
+        if allowed == 0 or category.breaker_key is not None:
             return False
-        room = worker.info.slots + allowed - len(worker.inflight)
+        room = worker.info.slots + allowed - len(worker.inflight) - len(worker.foreign)
         if room * 4 < allowed:
             worker.profile.spare.pop(worker, None)  # full enough; its next report brings it back
             return True
@@ -105,23 +113,31 @@ class Matcher:
         for _ in range(min(room, share)):
             if not ready or ready[0][1].category is not category:
                 break
-            if category.breaker_key is not None or ready[0][1].rare.suspect:
-                break
-            self._assign(worker, requirement.pop())
+            self.assign(worker, requirement.pop(), now)
         return True
 
     def rebalance(self) -> None:
         """Recall part of what waits at busy workers while others, who could do it, are idle."""
-        idle = self._roster.idle_profiles
-        for worker in list(self._roster.loaded):
-            if worker.recalling or not idle:
+        takers: dict[Requirement, bool] = {}
+        looks = 0
+        for worker in list(islice(self._roster.loaded, MAX_LOOKS)):
+            if looks > MAX_LOOKS:
+                return
+            if worker.recalling:
                 continue
-            queued = list(worker.inflight.values())[worker.info.slots + len(worker.parked) :]
-            free = [entry for entry in queued if self._takers(entry.category.requirement)]
+            queued = worker.queued()
+            looks += 1 + len(queued)
+            free = [entry for entry in queued if _taken(entry.category.requirement, takers)]
             if free:
                 worker.recalling = True
-                keep = len(free) // 2
-                self._outbox.others.append(Recall(worker.info.worker_id, [entry.task_id for entry in free[keep:]]))
+                self._outbox.others.append(Recall(worker.info.worker_id, [entry.task_id for entry in free[len(free) // 2 :]]))
+            else:
+                # The others get their turn before this one is looked at again.
+                del self._roster.loaded[worker]
+                self._roster.loaded[worker] = None
 
-    def _takers(self, requirement: Requirement) -> bool:
-        return any(profile.idle for _, profile in requirement.profiles)
+
+def _taken(requirement: Requirement, known: dict[Requirement, bool]) -> bool:
+    if requirement not in known:
+        known[requirement] = any(profile.idle for _, profile in requirement.profiles)
+    return known[requirement]

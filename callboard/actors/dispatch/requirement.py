@@ -8,6 +8,8 @@ O(log n) whatever waits and however many workers there are.
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sortedcontainers import SortedList
@@ -33,7 +35,7 @@ def cost(skills: dict[str, int], wanted: Skills, role_free: bool) -> tuple[int, 
 class Requirement:
     """A role and the least levels of skills, the ready tasks that need them, and the profiles that have them."""
 
-    __slots__ = ("number", "profiles", "ready", "role", "short_since", "skills", "waiting", "warned")
+    __slots__ = ("number", "profiles", "ready", "role", "short_since", "skills", "suspects", "waiting", "warning")
 
     def __init__(self, number: int, role: str | None, skills: Skills) -> None:
         self.number = number
@@ -41,9 +43,10 @@ class Requirement:
         self.skills = skills
         self.ready: SortedList = SortedList()  # of (order, entry); orders are unique, so entries are never compared
         self.profiles: list[tuple[tuple[int, int], Profile]] = []  # by cost
-        self.waiting: dict[str, Entry] = {}  # open tasks that expire when nobody can take them
+        self.suspects: dict[Entry, None] = {}  # ready as well, but to be run alone
+        self.waiting: dict[Entry, None] = {}  # those of the ready that expire when nobody can take them
         self.short_since: float | None = None  # since when no capable worker is present
-        self.warned = False
+        self.warning = False  # whether a look is due if a warning is called for
 
     def add_profile(self, profile: Profile) -> None:
         """Take in a profile if it meets the requirement."""
@@ -53,23 +56,45 @@ class Requirement:
             if self.ready:
                 profile.offer(self)
 
+    def drop_profile(self, profile: Profile) -> None:
+        """A profile has no members any more."""
+        self.profiles = [pair for pair in self.profiles if pair[1] is not profile]
+
     def capable(self) -> int:
         """How many present workers could take such a task."""
         return sum(profile.present for _, profile in self.profiles)
 
-    def push(self, entry: Entry) -> None:
-        """Put a task among the ready."""
-        self.ready.add((entry.order, entry))
-        self._offer()
-
-    def extend(self, entries: list[Entry]) -> None:
-        """Put many tasks among the ready."""
-        self.ready.update([(entry.order, entry) for entry in entries])
-        self._offer()
-
-    def _offer(self) -> None:
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Put tasks among the ready."""
+        rows = []
+        for entry in entries:
+            if entry.rare.suspect:
+                self.suspects[entry] = None
+            else:
+                rows.append((entry.order, entry))
+        if len(rows) == 1:
+            self.ready.add(rows[0])
+        elif rows:
+            self.ready.update(rows)
         for _, profile in self.profiles:
             profile.offer(self)
+
+    def discard(self, entry: Entry) -> None:
+        """Take a task out of the ready, if it is there."""
+        self.waiting.pop(entry, None)
+        if entry.rare.suspect:
+            self.suspects.pop(entry, None)
+        else:
+            self.ready.discard((entry.order, entry))
+
+    @property
+    def backlog(self) -> int:
+        """How many tasks are ready."""
+        return len(self.ready) + len(self.suspects)
+
+    def all_ready(self) -> list[Entry]:
+        """All that is ready."""
+        return [entry for _, entry in self.ready] + list(self.suspects)
 
     def head(self) -> Order | None:
         """The order of the next task, None when nothing is ready."""
@@ -79,10 +104,6 @@ class Requirement:
         """Take the next task."""
         entry: Entry = self.ready.pop(0)[1]
         return entry
-
-    def remove(self, entry: Entry) -> None:
-        """Take a task out of the ready; KeyError or ValueError when it is not there."""
-        self.ready.remove((entry.order, entry))
 
     def idle_worker(self) -> WorkerRecord | None:
         """The least skilled idle worker that qualifies; among equals the longest idle, then the first to have joined."""
@@ -122,7 +143,7 @@ class Profile:
         self.present = 0  # workers that are connected and not leaving
         self.members = 0
         self.idle: SortedList = SortedList()  # of (idle since, joined as, worker)
-        self.spare: dict[WorkerRecord, None] = {}  # busy workers to which something may be sent ahead
+        self.spare: OrderedDict[WorkerRecord, None] = OrderedDict()  # busy workers to which something may be sent ahead
         self.offers: list[tuple[Order, int]] = []
         self.offered: dict[int, Order] = {}
         self.requirements: dict[int, Requirement] = {}
@@ -137,6 +158,11 @@ class Profile:
         if known is None or head < known:
             self.offered[requirement.number] = head
             heapq.heappush(self.offers, (head, requirement.number))
+
+    def keep(self, requirements: set[Requirement]) -> None:
+        """Forget all other requirements."""
+        self.requirements = {number: known for number, known in self.requirements.items() if known in requirements}
+        self.offered = {number: order for number, order in self.offered.items() if number in self.requirements}
 
     def next_requirement(self) -> Requirement | None:
         """The met requirement whose head comes first, None when nothing is ready for this profile."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.requirement import Profile, Requirement, Skills, meets
@@ -28,9 +29,29 @@ class WorkerInfo:
 
 
 class WorkerRecord:
-    """One incarnation of a worker: who it is, and what was sent to it, in the order in which it will begin."""
+    """One incarnation of a worker: who it is, and what was sent to it, in the order in which it will begin.
 
-    __slots__ = ("exclusive", "idle_key", "inflight", "info", "joined", "leaving", "parked", "profile", "recalling", "since")
+    ``foreign`` are attempts (fences by task id) that it has as well but that are not, or not yet, this record's: what
+    was given to others while it was lost, and what it was given by an earlier manager. They take its slots all the same,
+    and it began them before anything that was sent since.
+    """
+
+    __slots__ = (
+        "_named",
+        "alone",
+        "condemned",
+        "foreign",
+        "idle_key",
+        "inflight",
+        "info",
+        "joined",
+        "leaving",
+        "parked",
+        "profile",
+        "recalling",
+        "reserved",
+        "since",
+    )
 
     def __init__(self, info: WorkerInfo, profile: Profile, joined: int, since: float) -> None:
         self.info = info
@@ -38,25 +59,63 @@ class WorkerRecord:
         self.joined = joined
         self.since = since  # wall clock, for people
         self.inflight: dict[str, Entry] = {}
+        self.foreign: dict[str, int] = {}
+        self._named: dict[str, tuple[int, int]] = {}
         self.parked: set[str] = set()  # tasks that wait for tasks and lend their slot
         self.idle_key: tuple[float, int, WorkerRecord] | None = None
         self.leaving = False
-        self.exclusive = False  # runs a suspect, alone
+        self.alone: Entry | None = None  # the suspect that it runs, beside which nothing may run
+        self.reserved = False  # gets nothing more until it is free for a suspect
         self.recalling = False
+        self.condemned = False  # it was asked to end for what it did not stop: the others it runs are not to blame
 
     @property
     def open_slots(self) -> int:
         """Slots that nothing is running in or waiting for."""
-        return self.info.slots + len(self.parked) - len(self.inflight)
+        return self.info.slots + len(self.parked) - len(self.inflight) - len(self.foreign)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it may get nothing more for now."""
+        return self.leaving or self.reserved or (self.alone is not None and self.alone.task_id not in self.parked)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing runs on it but what waits for other tasks."""
+        return len(self.inflight) + len(self.foreign) <= len(self.parked)
 
     def running(self) -> list[Entry]:
         """What it runs: a worker begins in the order of arrival, so the first of each free slot."""
-        slots = self.info.slots + len(self.parked)
-        return [entry for entry, _ in zip(self.inflight.values(), range(slots), strict=False)]
+        return list(islice(self.inflight.values(), self._begun()))
+
+    def queued(self) -> list[Entry]:
+        """What it was sent ahead and has not begun."""
+        return list(islice(self.inflight.values(), self._begun(), None))
+
+    def _begun(self) -> int:
+        return max(0, self.info.slots + len(self.parked) - len(self.foreign))
 
     def is_running(self, entry: Entry) -> bool:
         """Whether a task that was sent here has begun, as far as the order of arrival tells."""
-        return len(self.inflight) <= self.info.slots or entry in self.running()
+        return len(self.inflight) + len(self.foreign) <= self.info.slots or entry in self.running()
+
+    def holds(self, task_id: str, fence: int) -> None:
+        """The worker said that it has this attempt, after those that it has named before."""
+        self.foreign[task_id] = fence
+        self._named[task_id] = len(self._named), fence
+
+    def resume(self, entry: Entry, fence: int) -> None:
+        """Make a foreign attempt the record's own, in its place in the order in which the worker began."""
+        del self.foreign[entry.task_id]
+        rank, _ = self._named[entry.task_id]
+        earlier: dict[str, Entry] = {}
+        later: dict[str, Entry] = {}
+        for task_id, other in self.inflight.items():
+            place, named = self._named.get(task_id, (rank, 0))
+            (earlier if place < rank and other.fence == named else later)[task_id] = other
+        self.inflight = {**earlier, entry.task_id: entry, **later}
+        entry.fence = fence
+        entry.worker = self
 
 
 class Roster:
@@ -70,18 +129,26 @@ class Roster:
         self.idle_profiles: dict[Profile, None] = {}
         self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers that are being started, by seat
         self._joined = 0
+        self._numbered = 0
 
     def requirement(self, role: str | None, skills: Skills) -> Requirement:
         """The one requirement of this role and these levels."""
         found = self.requirements.get((role, skills))
         if found is None:
-            found = self.requirements[role, skills] = Requirement(len(self.requirements), role, skills)
+            self._numbered += 1
+            found = self.requirements[role, skills] = Requirement(self._numbered, role, skills)
             for profile in self.profiles.values():
                 found.add_profile(profile)
         return found
 
-    def join(self, info: WorkerInfo, now: float, wall: float) -> WorkerRecord:
-        """Take in a new incarnation."""
+    def keep(self, requirements: set[Requirement]) -> None:
+        """Forget all other requirements: no task has them any more."""
+        self.requirements = {key: known for key, known in self.requirements.items() if known in requirements}
+        for profile in self.profiles.values():
+            profile.keep(requirements)
+
+    def join(self, info: WorkerInfo, wall: float) -> WorkerRecord:
+        """Take in a new incarnation; it gets work from its first `refresh` on."""
         key = info.role, tuple(sorted(info.skills.items()))
         profile = self.profiles.get(key)
         if profile is None:
@@ -95,7 +162,6 @@ class Roster:
         self.workers[info.worker_id] = worker
         if info.token is not None:
             self.expected.pop(info.token.partition(".")[0], None)
-        self.refresh(worker, now)
         return worker
 
     def leave(self, worker: WorkerRecord, now: float) -> None:
@@ -109,8 +175,9 @@ class Roster:
         """Forget the worker; returns what it had, in order."""
         entries = list(worker.inflight.values())
         worker.inflight.clear()
+        worker.foreign.clear()
+        worker.parked.clear()
         self.leave(worker, now)
-        self.loaded.pop(worker, None)
         profile = worker.profile
         profile.members -= 1
         del self.workers[worker.info.worker_id]
@@ -120,15 +187,16 @@ class Roster:
 
     def _forget(self, profile: Profile) -> None:
         # A role that came once and left must not be walked past for ever.
-        self.profiles = {key: known for key, known in self.profiles.items() if known is not profile}
+        del self.profiles[profile.role, tuple(sorted(profile.skills.items()))]
         for requirement in self.requirements.values():
-            requirement.profiles = [pair for pair in requirement.profiles if pair[1] is not profile]
+            requirement.drop_profile(profile)
 
     def refresh(self, worker: WorkerRecord, now: float) -> None:
         """Put the worker where its load belongs: among the idle, among those with room, or nowhere."""
         profile = worker.profile
-        closed = worker.leaving or worker.exclusive
-        idle = not closed and worker.open_slots > 0
+        closed = worker.closed
+        open_slots = worker.open_slots
+        idle = not closed and open_slots > 0
         if idle and worker.idle_key is None:
             worker.idle_key = (now, worker.joined, worker)
             profile.idle.add(worker.idle_key)
@@ -138,7 +206,7 @@ class Roster:
             worker.idle_key = None
             if not profile.idle:
                 self.idle_profiles.pop(profile, None)
-        if worker.open_slots < 0:
+        if open_slots < 0 and worker.inflight:
             self.loaded[worker] = None
         else:
             self.loaded.pop(worker, None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.entry import Held, Rare
 from callboard.events.chain import next_depth
 from callboard.events.topic import Pattern
 from callboard.events.where import matches
+from callboard.messages.event import Event
 from callboard.messages.task import Submission, fresh_id
 
 
@@ -59,7 +60,8 @@ class RuleBook:
 
     def matching(self, notice: Notice) -> list[Rule]:
         """The rules that an event starts, in the order in which they were made."""
-        return [rule for rule in self._rules.values() if rule.pattern.matches(notice.topic) and matches(notice, rule.where)]
+        event = cast(Event, notice)  # it has all the fields that a mapping can ask for
+        return [rule for rule in self._rules.values() if rule.pattern.matches(notice.topic) and matches(event, rule.where)]
 
     def follow_on(self, rule: Rule, notice: Notice, depth: int) -> Held:
         """The task of one firing: a fresh id, and its event; raises `ChainTooDeep`."""
