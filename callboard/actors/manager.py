@@ -47,7 +47,7 @@ logger = logging.getLogger("callboard")
 
 LOCAL = "local"
 """The client id of the process that the manager lives in."""
-PROBE_EVERY = 1.0
+PROBE_EVERY = 0.5
 UNREACHABLE_PATIENCE = 0.25
 """Seconds to wait for the supervisor's word about a local worker that cannot be reached: it knows what was running."""
 
