@@ -63,6 +63,19 @@ def figure(pytestconfig: pytest.Config) -> Callable[[str, object], None]:
     return show
 
 
+@pytest.fixture(autouse=True, scope="session")
+def callboard_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keeps connection files out of the user's own folder, for the tests and for all processes they start."""
+    home = tmp_path_factory.mktemp("home")
+    before = os.environ.get("CALLBOARD_HOME")
+    os.environ["CALLBOARD_HOME"] = str(home)
+    yield home
+    if before is None:
+        del os.environ["CALLBOARD_HOME"]
+    else:
+        os.environ["CALLBOARD_HOME"] = before
+
+
 @pytest.fixture
 def no_leaks() -> Iterator[None]:
     """Fails the test when threads, child processes or file descriptors outlive it."""

@@ -43,8 +43,8 @@ def serve(worker: ProcessWorker, address: str, key: str | Path | None = None, pa
             raise
         logger.info("worker %r joined %s", worker.name, address)
         host.ended.wait()
-    host.actor_ref.stop()
-    worker.on_stop()
+        host.actor_ref.stop()
+        worker_stop(worker.on_stop, worker.name)
 
 
 def start(worker: ProcessWorker, endpoint: Endpoint, note: Noting, token: str | None = None) -> WorkerHost:

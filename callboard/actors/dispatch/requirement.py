@@ -29,7 +29,7 @@ def meets(role: str, skills: dict[str, int], wanted_role: str | None, wanted: Sk
 
 def cost(skills: dict[str, int], wanted: Skills, role_free: bool) -> tuple[int, int]:
     """How much skill a task would waste on a worker: levels over the needed tags, then (where any role will do) all."""
-    return sum(skills[tag] for tag, _ in wanted), sum(skills.values()) if role_free and not wanted else 0
+    return sum(skills.get(tag, 0) for tag, _ in wanted), sum(skills.values()) if role_free and not wanted else 0
 
 
 class Requirement:

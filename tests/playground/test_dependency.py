@@ -1,0 +1,263 @@
+"""Tasks that wait for tasks: order, values, functions, cycles, and what follows from a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from callboard import DependencyCycle, InvalidTask, Playground, ProcessRequest, Task, TaskStatus, UnknownDependency, task
+from callboard.flows.function import FunctionTask
+from callboard.messages.task import fresh_id
+from tests.playground.crew import Noting, Tally
+
+
+class Math(Noting):
+    """Does arithmetic on its data, or on what its dependencies gave."""
+
+    def work(self, request: ProcessRequest) -> Any:
+        given = [result.output for result in request.dependency_data.values()]
+        match request.task_type:
+            case "times five":
+                return request.data * 5
+            case "sum":
+                return sum(value if isinstance(value, int) else sum(value) for value in given)
+            case "plus one":
+                return [value + 1 for value in request.data]
+            case "square":
+                return [value * value for value in given[0]]
+            case "fail":
+                raise ValueError("this one fails")
+        return request.data
+
+
+ROLES = ("times five", "sum", "plus one", "square", "fail", "echo")
+
+
+@pytest.fixture(scope="module")
+def stage(module_tally: Tally) -> Iterator[Playground]:
+    crew: list[Any] = [Math(role, role, tally=module_tally) for role in ROLES]
+    with Playground().play(workers=crew) as playground:
+        yield playground
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Playground]:
+    with Playground().play(workers=2) as playground:
+        yield playground
+
+
+# -- with processors ----------------------------------------------------------------------------
+
+
+def test_the_sum_may_be_submitted_first(stage: Playground, module_tally: Tally) -> None:
+    five, ten = (Task(f"{value}", "times five", {"data": value}) for value in (5, 10))
+    total = Task("total", "sum", dependencies={five.id, ten.id})
+    handles = [stage.submit(each) for each in (total, five, ten)]
+    assert [handle.result(20).output for handle in handles] == [75, 25, 50]
+    module_tally.once(handles)
+
+
+def test_what_a_dependent_is_given(stage: Playground) -> None:
+    first, second = Task("first", "echo", {"data": "one"}), Task("second", "echo", {"data": {"deep": [1]}})
+    handles = [stage.submit(each) for each in (first, second)]
+    third = FunctionTask(lambda a, b: (a, b), first, second)
+    assert third.dependencies == (first.id, second.id)
+    [handle.result(20) for handle in handles]
+    look = stage.submit(Task("look", "sum", dependencies=[first, second.id, first.id])).result(20)
+    assert look.status is TaskStatus.FAILED  # strings cannot be summed, but the worker had both
+
+
+def test_a_pipeline_over_three_roles(stage: Playground, module_tally: Tally) -> None:
+    prepared = Task("prepare", "plus one", {"raw_data": [1, 2, 3], "data": [1, 2, 3]})
+    squared = Task("square", "square", dependencies={prepared.id})
+    summed = Task("sum", "sum", dependencies=[squared])
+    handles = [stage.submit(each) for each in (summed, squared, prepared)]
+    assert handles[0].result(20).output == 29
+    assert handles[1].result(20).output == [4, 9, 16]
+    module_tally.once(handles)
+
+
+def test_a_pipeline_awaited_one_by_one_as_the_tutorial_does() -> None:
+    async def main() -> list[Any]:
+        async with Playground().play(workers=[Math("a", "plus one"), Math("b", "square"), Math("c", "sum")]) as playground:
+            prep = Task(name="Data Preparation", processor="plus one", input_data={"data": [1, 2, 3]})
+            process = Task(name="Data Processing", processor="square", dependencies={prep.id})
+            aggregate = Task(name="Result Aggregation", processor="sum", dependencies={process.id})
+            return [(await playground.add_and_execute_task(each)).output for each in (prep, process, aggregate)]
+
+    assert asyncio.run(main()) == [[2, 3, 4], [4, 9, 16], 29]
+
+
+@pytest.mark.parametrize("forwards", [True, False])
+def test_a_chain_of_five_hundred(stage: Playground, module_tally: Tally, forwards: bool) -> None:
+    chain = [Task("link 0", "times five", {"data": 1})]
+    for number in range(1, 500):
+        chain.append(Task(f"link {number}", "sum", dependencies=[chain[-1]]))
+    handles = {each.id: stage.submit(each) for each in (chain if forwards else reversed(chain))}
+    assert handles[chain[-1].id].result(40).output == 5
+    module_tally.once(handles.values())
+
+
+def test_a_diamond(stage: Playground, module_tally: Tally) -> None:
+    top = Task("top", "echo", {"data": 3})
+    sides = [Task(f"side {number}", "sum", dependencies=[top]) for number in range(4)]
+    bottom = Task("bottom", "sum", dependencies=sides)
+    handles = [stage.submit(each) for each in (bottom, *sides, top)]
+    assert handles[0].result(20).output == 12
+    module_tally.once(handles)
+
+
+def test_an_id_that_is_not_known_yet_waits(stage: Playground) -> None:
+    later = fresh_id()
+    handle = stage.submit(Task("eager", "sum", dependencies=[later]))
+    assert handle.status is TaskStatus.PENDING
+    assert later in stage.explain(handle.task_id) and "nobody has submitted it" in stage.explain(handle.task_id)
+    stage.submit(Task("late", "times five", {"data": 2}, id=later))
+    assert handle.result(20).output == 10
+
+
+def test_a_dependency_that_ended_long_ago_is_still_there(stage: Playground) -> None:
+    old = stage.submit(Task("old", "times five", {"data": 4}))
+    assert old.result(20).output == 20
+    assert stage.submit(Task("new", "sum", dependencies=[old.task_id])).result(20).output == 20
+
+
+# -- failures -----------------------------------------------------------------------------------
+
+
+def test_dependents_of_a_failed_task_are_skipped_and_name_it(stage: Playground, module_tally: Tally) -> None:
+    failing = Task("broken", "fail")
+    child = Task("child", "sum", dependencies=[failing])
+    grandchild = Task("grandchild", "sum", dependencies=[child])
+    other = Task("other", "echo", {"data": 1})
+    handles = [stage.submit(each) for each in (grandchild, child, failing, other)]
+    results = {handle.name: handle.result(20) for handle in handles}
+    assert results["broken"].status is TaskStatus.FAILED and results["other"].success
+    assert results["child"].status is TaskStatus.SKIPPED and results["child"].attempts == 0
+    assert "broken" in str(results["child"].error) and failing.id in str(results["child"].error)
+    assert results["grandchild"].status is TaskStatus.SKIPPED and "child" in str(results["grandchild"].error)
+    counts = module_tally.counts()
+    assert counts[child.id] == counts[grandchild.id] == 0
+    late = stage.submit(Task("late", "sum", dependencies=[failing.id])).result(20)
+    assert late.status is TaskStatus.SKIPPED and "broken" in str(late.error)
+
+
+def test_one_failed_of_many_dependencies_skips_at_once(stage: Playground) -> None:
+    never = fresh_id()
+    failing = Task("broken", "fail")
+    handle = stage.submit(Task("both", "sum", dependencies=[never, failing]))
+    stage.submit(failing)
+    assert handle.result(20).status is TaskStatus.SKIPPED
+
+
+def test_a_cancelled_dependency_skips_too(stage: Playground) -> None:
+    waiting = stage.submit(Task("waiting", "sum", dependencies=[fresh_id()]))
+    child = stage.submit(Task("child", "sum", dependencies=[waiting.task_id]))
+    assert waiting.cancel()
+    assert waiting.result(20).status is TaskStatus.CANCELLED
+    assert child.result(20).status is TaskStatus.SKIPPED and "waiting" in str(child.result().error) and "cancelled" in str(child.result().error)
+
+
+# -- circles ------------------------------------------------------------------------------------
+
+
+def test_a_task_cannot_depend_on_itself(stage: Playground) -> None:
+    own = fresh_id()
+    with pytest.raises((InvalidTask, DependencyCycle), match="itself|cycle"):
+        stage.submit(Task("selfish", "sum", id=own, dependencies=[own]))
+
+
+@pytest.mark.parametrize("size", [2, 3, 50])
+def test_a_circle_is_refused_and_named(stage: Playground, size: int) -> None:
+    ids = [f"circle-{size}-{number}-{fresh_id()}" for number in range(size)]
+    handles = [stage.submit(Task(f"{n}", "sum", id=ids[n], dependencies=[ids[n + 1]])) for n in range(size - 1)]
+    with pytest.raises(DependencyCycle) as caught:
+        stage.submit(Task("last", "sum", id=ids[-1], dependencies=[ids[0]]))
+    circle = caught.value.cycle
+    assert circle[0] == circle[-1] and sorted(circle[:-1]) == sorted(ids)
+    assert all(text in str(caught.value) for text in ids)
+    # The others go on waiting, for one that may still come.
+    assert handles[0].status is TaskStatus.PENDING
+    stage.submit(Task("last", "times five", {"data": 1}, id=ids[-1]))
+    assert handles[0].result(20).output == 5
+
+
+# -- functions ----------------------------------------------------------------------------------
+
+
+@task
+def number(value: int) -> int:
+    return value
+
+
+@task
+def total(*values: int, extra: int = 0) -> int:
+    return sum(values) + extra
+
+
+def test_tasks_among_a_functions_arguments_arrive_as_their_outputs(plain: Playground) -> None:
+    one, two = number.task(1), number.task(2)
+    whole = total.task(one, two, 10, extra=one)
+    handles = [plain.submit(each) for each in (whole, one, two)]
+    assert [handle.result(20).output for handle in handles] == [14, 1, 2]
+    assert total(1, 2) == 3
+
+
+def test_a_task_is_submitted_together_with_the_tasks_among_its_arguments(plain: Playground) -> None:
+    handle = plain.submit(total.task(number.task(1), number.task(2)))
+    assert handle.result(20).output == 3
+
+
+def test_nested_functions_of_three_levels(plain: Playground) -> None:
+    leaves = [number.task(value) for value in range(4)]
+    halves = [total.task(*leaves[:2]), total.task(*leaves[2:])]
+    handles = [plain.submit(each) for each in (total.task(*halves), *halves, *leaves)]
+    assert handles[0].result(20).output == 6
+
+
+def test_the_executor_takes_tasks_as_arguments_too(plain: Playground) -> None:
+    one = number.task(5)
+    future = plain.executor.submit(lambda value, more: value + more, one, more=2)
+    plain.submit(one)
+    assert future.result(20) == 7
+
+
+def test_a_failed_argument_skips_the_call(plain: Playground) -> None:
+    broken = FunctionTask(lambda: 1 / 0, name="divide")
+    handle = plain.submit(total.task(broken))
+    plain.submit(broken)
+    result = handle.result(20)
+    assert result.status is TaskStatus.SKIPPED and "divide" in str(result.error)
+
+
+def test_task_classes_find_their_inputs_among_what_dependencies_provide(plain: Playground) -> None:
+    class Load(Task):
+        default_provides = "page"
+
+        def execute(self) -> str:
+            return "text"
+
+    class Count(Task):
+        def execute(self, page: str, times: int = 2) -> int:
+            return len(page) * times
+
+    load = Load()
+    handles = [plain.submit(each) for each in (Count(dependencies=[load]), load)]
+    assert handles[0].result(20).output == 8
+
+
+# -- the end ------------------------------------------------------------------------------------
+
+
+def test_the_end_of_the_block_fails_what_waits_for_an_id_that_nobody_submitted() -> None:
+    with Playground().play(workers=[Math("solo", "sum")]) as stage:
+        handle = stage.submit(Task("waits", "sum", dependencies=["never-submitted", "nor-this"]))
+        child = stage.submit(Task("child", "sum", dependencies=[handle.task_id]))
+        fine = stage.submit(Task("fine", "sum"))
+    result = handle.result()
+    assert result.failure is not None and result.failure.check(UnknownDependency)
+    assert "never-submitted" in str(result.error) and "nor-this" in str(result.error)
+    assert child.result().status is TaskStatus.SKIPPED and fine.result().output == 0
