@@ -15,6 +15,8 @@ from callboard.events import EventEmitter
 from callboard.flows.task import Task
 from callboard.messages.errors import CircuitOpen, TaskFailed
 from callboard.messages.failure import Failure
+from callboard.messages.result import TaskResult
+from callboard.messages.status import TaskStatus
 from callboard.resilience import CircuitBreaker
 
 if TYPE_CHECKING:
@@ -90,7 +92,11 @@ class Judge:
             if fallback is not None:
                 run.finish(job, fallback)
                 return
-        run.give_up(job.node, error, ending.failure)
+        if job.task.tolerated:
+            failure = ending.failure or Failure.of(error)
+            run.finish(job, TaskResult(job.task.id, job.name, TaskStatus.FAILED, None, str(failure), failure, None, job.attempt))
+        else:
+            run.give_up(job.node, error, ending.failure)
 
     def _delay(self, run: FlowRun, job: Job, error: BaseException | None) -> float | None:
         policy = job.task.retry_policy

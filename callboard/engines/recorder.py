@@ -53,10 +53,13 @@ class Recorder:
         """Take until when (seconds since the epoch) an atom waits for its signal."""
         self.changes.append(AtomChange(self.values.plan.nodes[node].name, meta=encode(until, "a time")))
 
-    def commit(self, transitions: Sequence[tuple[int, AtomState, AtomState]]) -> None:
-        """Write everything in one transaction."""
+    def stage(self, transitions: Sequence[tuple[int, AtomState, AtomState]]) -> None:
+        """Take transitions of atoms."""
         for node, old, new in transitions:
             self.changes.append(self._change(node, old, new))
+
+    def commit(self) -> None:
+        """Write everything that was taken, in one transaction."""
         resolution = resolution_of(self.values.machine)
         if resolution != self._resolution:
             self._resolution = resolution

@@ -66,6 +66,7 @@ class FlowRun:
         self._began = time.monotonic()
         self._problems: dict[str, BaseException] = {}
         self._polled = 0.0
+        self._news: list[Thunk] = []
 
     # -- from any thread ------------------------------------------------------------------------------
 
@@ -122,6 +123,10 @@ class FlowRun:
 
     def schedule(self, crew: Crew) -> list[Job]:
         """Carry out what the machine wants; what is for the crew is given back, to be started now that it is written down."""
+        if self.machine.changes and self.atom_notifier:
+            # Who is told that an atom has ended may suspend or cancel the run before the next one begins.
+            self.record()
+            self._drain()
         jobs = self._steps.stand_ins()
         room = crew.room()
         machine, steps = self.machine, self._steps
@@ -174,12 +179,7 @@ class FlowRun:
 
     def analyze(self) -> None:
         """Take in what has happened."""
-        while True:
-            try:
-                thunk = self._inbox.get_nowait()
-            except queue.Empty:
-                break
-            thunk()
+        self._drain()
         self.alarms.ring()
         if self.machine.awaiting:
             self._poll_signals()
@@ -252,16 +252,13 @@ class FlowRun:
         self._problems[name] = error
 
     def record(self) -> None:
-        """Write the transitions since the last time, in one transaction, and tell of them."""
-        transitions, self.machine.changes = self.machine.changes, []
+        """Write what has changed since the last time, in one transaction, and tell of it in the same order."""
+        self._gather()
         if self.recorder is not None:
-            self.recorder.commit(transitions)
-        listened = bool(self.atom_notifier)
-        for node, old, new in transitions:
-            if listened:
-                self._tell_atom(node, old, new)
-            if new is AtomState.REVERTED or new is AtomState.PENDING:
-                self._steps.clean(node, new)
+            self.recorder.commit()
+        news, self._news = self._news, []
+        for tell in news:
+            tell()
 
     def stand_in(self, job: Job, task: Task) -> None:
         """Let a task run in a job's place."""
@@ -291,10 +288,24 @@ class FlowRun:
     def _open(self) -> None:
         if self.status in ENDED:
             return
-        while not self._inbox.empty():
-            self._inbox.get_nowait()()
+        self._drain()
         self._go(FlowStatus.RUNNING if not self.machine.suspended else FlowStatus.SUSPENDED)
         self.opening.begin()
+
+    def _drain(self) -> None:
+        while not self._inbox.empty():
+            self._inbox.get_nowait()()
+
+    def _gather(self) -> None:
+        transitions, self.machine.changes = self.machine.changes, []
+        if self.recorder is not None:
+            self.recorder.stage(transitions)
+        listened = bool(self.atom_notifier)
+        for node, old, new in transitions:
+            if listened:
+                self._news.append(self._told_of(node, old, new))
+            if new is AtomState.REVERTED or new is AtomState.PENDING:
+                self._steps.clean(node, new)
 
     def _close(self) -> None:
         if self.status in ENDED:
@@ -308,12 +319,13 @@ class FlowRun:
         if status is self.status:
             return
         check_transition(FLOW_TRANSITIONS, self.status, status, f"flow {self.name!r}")
+        self._gather()
         old, self.status = self.status, status
         if self.recorder is not None:
             self.recorder.status(status)
-        if self.notifier:
-            self.notifier.notify(status.value, {"flow_name": self.name, "run_id": self.run_id, "old_state": old})
-        self.judge.emit(f"flow.{status.value}", self.name, {"run_id": self.run_id})
+        details = {"flow_name": self.name, "run_id": self.run_id, "old_state": old}
+        self._news.append(partial(self.notifier.notify, status.value, details))
+        self._news.append(partial(self.judge.emit, f"flow.{status.value}", self.name, {"run_id": self.run_id}))
 
     def _suspend(self) -> None:
         self.machine.suspend()
@@ -336,7 +348,7 @@ class FlowRun:
             for name, value in self.opening.manager.signals(self.run_id).items():
                 self._steps.hear(name, value)
 
-    def _tell_atom(self, node: int, old: AtomState, new: AtomState) -> None:
+    def _told_of(self, node: int, old: AtomState, new: AtomState) -> Thunk:
         known = self.opening.plan.nodes[node]
         details = {"task_name": known.name, "flow_name": self.name, "run_id": self.run_id, "old_state": old}
         if new is AtomState.COMPLETED or new is AtomState.REVERTING:
@@ -345,7 +357,7 @@ class FlowRun:
             details["result"] = self.values.failures.get(node)
         elif new is AtomState.REVERT_FAILED:
             details["result"] = self.values.revert_failures.get(node)
-        self.atom_notifier.notify(new.value, details)
+        return partial(self.atom_notifier.notify, new.value, details)
 
     def _told(self, status: FlowStatus, root: object) -> FlowStatus:
         """A task that failed has FAILED, unless there was something to undo, and it was undone."""

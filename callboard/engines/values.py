@@ -8,12 +8,13 @@ from typing import Any
 from callboard.flows.binding import extract
 from callboard.flows.composite import CompositeTask
 from callboard.flows.decision import Attempt
+from callboard.flows.fanout import HIDDEN
 from callboard.flows.flow import Item
 from callboard.flows.machine import FlowMachine
 from callboard.flows.plan import Call, Kind, Need
 from callboard.flows.retry import Retry
 from callboard.flows.state import AtomState
-from callboard.messages.errors import MissingDependencies
+from callboard.messages.errors import MissingDependencies, TaskFailed
 from callboard.messages.failure import Failure
 
 _MISSING = object()
@@ -47,8 +48,14 @@ class Values:
 
     def put_promised(self, node: int, result: Any) -> None:
         """Keep the result of an atom that made more atoms: names that its result lacks are theirs to provide."""
-        places = self.plan.nodes[node].places
-        self.saved[node] = {name: result[key] for name, key in places if isinstance(result, dict) and key in result}
+        if result is None:
+            self.results[node] = None
+            return
+        for place in self.plan.nodes[node].places:
+            try:
+                self.saved.setdefault(node, {}).update(extract(result, (place,), ""))
+            except TaskFailed:  # left to those that it made
+                continue
         self.results[node] = result
 
     def fail(self, node: int, error: BaseException, failure: Failure | None = None) -> Failure:
@@ -131,7 +138,7 @@ class Values:
         for name, source in self.plan.aliases.items():
             if source.name in found:
                 found[name] = found[source.name]
-        return found
+        return {name: value for name, value in found.items() if not name.startswith(HIDDEN)}
 
     def output(self, root: Item) -> Any:
         """The last atom's own result; of a CompositeTask its outputs by name."""

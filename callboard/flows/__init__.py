@@ -1,10 +1,13 @@
 """What is to be done: tasks, and the flows that are made of them."""
 
+from callboard.flows.combinator import MapTask, ReduceTask
 from callboard.flows.composite import CompositeTask
 from callboard.flows.decision import Attempt, Decision, History, Verdict
+from callboard.flows.fanout import FanOutFanInPattern
 from callboard.flows.flow import Flow, LinearFlow, UnorderedFlow
 from callboard.flows.function import FunctionTask, TaskFunction, call_submission, task
 from callboard.flows.graph import Depth, GraphFlow
+from callboard.flows.growth import Expansion
 from callboard.flows.retry import AlwaysRevert, AlwaysRevertAll, ForEach, ParameterizedForEach, Retry, Times
 from callboard.flows.signal import WaitForSignal
 from callboard.flows.state import AtomState, FlowStatus
@@ -18,6 +21,8 @@ __all__ = [
     "CompositeTask",
     "Decision",
     "Depth",
+    "Expansion",
+    "FanOutFanInPattern",
     "Flow",
     "FlowStatus",
     "ForEach",
@@ -25,7 +30,9 @@ __all__ = [
     "GraphFlow",
     "History",
     "LinearFlow",
+    "MapTask",
     "ParameterizedForEach",
+    "ReduceTask",
     "Retry",
     "Task",
     "TaskFunction",

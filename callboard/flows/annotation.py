@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from callboard.flows.function import FunctionTask
+from callboard.flows.growth import Expansion
 from callboard.flows.plan import Kind, Node, Plan
 from callboard.flows.task import Task
 from callboard.messages.errors import TypeMismatch
@@ -69,7 +70,7 @@ def _given(node: Node) -> dict[str, Any]:
     if not isinstance(node.task, Task) or not node.places:
         return {}
     whole = _hints_of(node.task).get("return")
-    if whole is None or whole is TaskResult:
+    if whole is None or whole in (TaskResult, Expansion):
         return {}
     given = {}
     parts = typing.get_args(whole) if typing.get_origin(whole) is tuple else ()

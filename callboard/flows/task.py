@@ -75,6 +75,9 @@ class Task:
     id: Any = _FreshId()
     attempt: Any = _Attempt()
 
+    tolerated: bool = False
+    """In a flow, a failure is no failure but a result: the `TaskResult` that tells of it. Fan-outs set it."""
+
     _given_id: bool = False
     _sources: tuple[Task, ...] = ()
     _named: ClassVar[bool] = False

@@ -166,12 +166,13 @@ def test_a_failure_reverts_what_was_done_in_reverse(executor: Executor, heard: H
     )
     result = executor.execute(flow)
     assert result.status is FlowStatus.REVERTED
-    assert [(said["name"], said["result"]) for said in heard.said("undone")] == [("C", "OSError: C broke"), ("B", "B done"), ("A", "A done")]
+    undone = [(said["name"], said["result"]) for said in heard.said("undone")]
+    assert undone == [("C", "OSError: C broke"), ("B", "B done"), ("A", "A done")]
     assert {tuple(said["failures"]) for said in heard.said("undone")} == {("C",)}
     assert heard.of("reverted") == ["C", "B", "A"]
     assert "D" not in heard.of("running")
     assert result.outputs == {}
-    with pytest.raises(OSError, match="^C broke$"):
+    with pytest.raises(OSError, match=r"^C broke$"):
         result.unwrap()
 
 
@@ -240,7 +241,7 @@ class Meets(FailsWith):
 
 def test_several_failures_come_as_a_group_and_one_as_itself(executor: Executor, heard: Heard, kind: str, tmp_path: Any) -> None:
     alone = executor.execute(UnorderedFlow("one").add(FailsWith("left", ValueError), Undoable("right")))
-    with pytest.raises(ValueError, match="^left$"):
+    with pytest.raises(ValueError, match=r"^left$"):
         alone.unwrap()
     if kind == "sync":
         return
@@ -250,7 +251,7 @@ def test_several_failures_come_as_a_group_and_one_as_itself(executor: Executor, 
     with pytest.raises(ExceptionGroup) as raised:
         both.unwrap()
     assert raised.group_contains(KeyError) and raised.group_contains(OSError)
-    assert sorted(said["name"] for said in heard.said("undone"))[-2:] == ["left", "right"]
+    assert sorted([said["name"] for said in heard.said("undone")][-2:]) == ["left", "right"]
 
 
 class Note(Task):

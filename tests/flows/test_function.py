@@ -10,8 +10,8 @@ from callboard.flows import FunctionTask, Task, call_submission, task
 from callboard.flows.function import _calls
 from callboard.messages.code import restore
 from callboard.messages.errors import CannotPickle, InvalidTask
-from callboard.messages.payload import loads
 from callboard.messages.task import Reference, WorkKind
+from tests.flows.conftest import opened
 
 
 @task(skills={"sums": 2}, provides="total")
@@ -38,7 +38,7 @@ def test_the_task_of_a_call_is_declared_as_the_function_was() -> None:
     assert (made.name, made.skills, made.provides) == ("add", {"sums": 2}, "total")
     submission = made.submission()
     assert submission.spec.kind is WorkKind.CALL
-    assert loads(submission.payload) == ((1,), {"b": 2}, {})
+    assert opened(submission) == ((1,), {"b": 2}, {})
     assert submission.code is not None and restore(*submission.code) is add
 
 
@@ -46,7 +46,7 @@ def test_tasks_among_the_arguments_become_dependencies_and_references() -> None:
     source = Task("source")
     made = add.task(source, b=twice.task(3))
     submission = made.submission()
-    args, kwargs, _ = loads(submission.payload)
+    args, kwargs, _ = opened(submission)
     assert args == (Reference(task_id=source.id),)
     assert set(submission.dependencies) == {source.id, kwargs["b"].task_id}
 
@@ -63,7 +63,7 @@ def test_a_call_is_as_good_as_a_task() -> None:
     assert first.task_id != second.task_id
     assert len(second.dependencies) == 1
     assert call_submission(plain, (1,), {}).spec.role == "python"
-    assert loads(call_submission(len, ([1],), {}).payload) == (([1],), {}, {})
+    assert opened(call_submission(len, ([1],), {})) == (([1],), {}, {})
 
 
 def test_a_function_that_is_gone_is_forgotten() -> None:

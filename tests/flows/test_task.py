@@ -10,10 +10,10 @@ from callboard.messages.code import restore
 from callboard.messages.context import current
 from callboard.messages.errors import CannotPickle, InvalidTask
 from callboard.messages.outcome import Outcome
-from callboard.messages.payload import loads
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import WorkKind
+from tests.flows.conftest import opened
 
 
 class Add(Task):
@@ -150,7 +150,7 @@ def test_a_processor_gets_input_and_metadata() -> None:
     submission = Task("x", processor="p", input_data={"data": 1}, metadata={"who": "me"}).submission()
     assert submission.spec.kind is WorkKind.PROCESS
     assert submission.code is None
-    assert loads(submission.payload) == ({"data": 1}, {"who": "me"})
+    assert opened(submission) == ({"data": 1}, {"who": "me"})
 
 
 def test_a_carried_task_is_rebuilt_from_its_class_and_its_state() -> None:
@@ -160,7 +160,7 @@ def test_a_carried_task_is_rebuilt_from_its_class_and_its_state() -> None:
     assert submission.spec.kind is WorkKind.CARRIED
     assert submission.code is not None and submission.spec.code == submission.code.digest
     made = restore(submission.code.digest, submission.code.blob)
-    state, inputs, metadata = loads(submission.payload)
+    state, inputs, metadata = opened(submission)
     assert (inputs, metadata) == ({"x": 2}, {})
     instance = made.__new__(made)
     instance.__dict__.update(state)
@@ -175,7 +175,7 @@ def test_missing_inputs_of_a_carried_task_are_named_at_submission() -> None:
 def test_inputs_come_from_what_dependencies_provide() -> None:
     source = Add("source", provides=("left", "right"))
     task = Add("sum", rebind={"a": "left", "b": "right"}, dependencies=[source])
-    state, inputs, _ = loads(task.submission().payload)
+    state, inputs, _ = opened(task.submission())
     rebuilt = Add.__new__(Add)
     rebuilt.__dict__.update(state)
     done = TaskResult(source.id, "source", TaskStatus.COMPLETED, output=(3, 4))
