@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from callboard.actors.errand import Errands
 from callboard.actors.handle import Outcome, TaskHandle, settle_all
@@ -20,6 +20,7 @@ from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission, Submittable
 
 WhenFull = Literal["wait", "raise"]
+H = TypeVar("H", bound=TaskHandle)
 DEFAULT_BACKLOG = 1_000_000
 
 
@@ -126,10 +127,16 @@ class Client:
         Raises `PlaygroundClosed`, `BacklogFull`, `CannotPickle`; for a task with a given id also `DuplicateTask` and
         `DependencyCycle`.
         """
+        return self.submit_made(task.submission(), make)
+
+    def submit_made(self, submission: Submission, make: Callable[[Client, str, str], H]) -> H:
+        """Likewise for what is a submission already."""
         link = self.link
         if len(self._open) >= self._backlog.limit:
             self._make_room()
-        submission = self.packed(task.submission())
+        payload = submission.payload
+        if type(payload) is not bytes or len(payload) >= OUT_OF_BAND or submission.fallback is not None:
+            self.packed(submission)
         handle = make(self, submission.task_id, submission.name)
         self._enter(link, submission, handle)
         return handle

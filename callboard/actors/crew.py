@@ -7,8 +7,10 @@ each attempt is taken once and nothing needs a lock.
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -45,18 +47,21 @@ class Crew:
             if not self._wake_one():
                 break
 
-    def run_here(self, attempts: list[Attempt], before: Callable[[], None]) -> None:
-        """Likewise, but use the calling thread as a slot until the row is empty, calling ``before`` first; where no slot
-        is free they only wait in the row."""
-        self._row.extend(attempts)
+    def run_here(self, seconds: float) -> bool:
+        """Use the calling thread as a slot until the row is empty, or the time is up; whether there is more for it to do.
+
+        Where no slot is free nothing is done: who has it goes on with the row.
+        """
         if not self._claim():
-            return
-        before()
-        self._empty_row(INLINE_SEAT)
+            return False
+        self._empty_row(INLINE_SEAT, time.monotonic() + seconds)
         with self._lock:
             self._active -= 1
-        if self._row:
-            self._wake_one()
+        return bool(self._row)
+
+    def put(self, attempts: list[Attempt]) -> None:
+        """Put attempts at the end of the row, for who runs it already or is about to."""
+        self._row.extend(attempts)
 
     def take_back(self, ids: set[str] | None) -> list[Attempt]:
         """Take what was not begun (of these) out of the row again."""
@@ -109,7 +114,7 @@ class Crew:
                 self._idle.append(bell)
             bell.get()
 
-    def _empty_row(self, seat: int) -> None:
+    def _empty_row(self, seat: int, until: float = math.inf) -> None:
         # More may be active than there are slots for a moment: when one goes on that had lent its own.
         while self._active <= self._slots + self._lent:
             try:
@@ -117,6 +122,8 @@ class Crew:
             except IndexError:
                 return
             self._run(attempt, seat)
+            if time.monotonic() >= until:
+                return
 
     def lend(self) -> None:
         """A slot waits for other tasks: let another thread run what is in the row."""

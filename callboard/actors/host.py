@@ -52,6 +52,8 @@ from callboard.messages.wire import (
 
 LEAVE_PATIENCE = 2.0
 """Seconds that a leaving worker waits for its last report to be acknowledged."""
+SLICE = 0.001
+"""Seconds for which tasks are run in the actor's thread before it reports."""
 ABANDON_PATIENCE = 5.0
 """Seconds that the other slots get to finish when a slot is stuck in a task that was given up."""
 
@@ -144,7 +146,7 @@ class WorkerHost(PeerActor):
         self._timed: dict[str, Attempt] = {}
         self._reports: deque[tuple[int, list[str], list[int], list[Any]]] = deque()
         self._report_number = 0
-        self._to_run: list[Attempt] = []
+        self._to_run = False
         self._leaving: float | None = None
         self._give_up_at = float("inf")
 
@@ -250,7 +252,8 @@ class WorkerHost(PeerActor):
         if self._leaving is not None:
             self._give_back(attempts)
         elif self.worker.slots == 1:
-            self._to_run += attempts  # in this very thread, when nothing else is left to be done
+            self.execution.crew.put(attempts)
+            self._to_run = True  # in this very thread, when nothing else is left to be done
         else:
             self.execution.crew.add(attempts)
 
@@ -258,9 +261,21 @@ class WorkerHost(PeerActor):
         """Deal with what has come, then run what there is to run."""
         super().receive(mail)
         if self._to_run:
-            attempts, self._to_run = self._to_run, []
-            self.execution.crew.run_here(attempts, self._turns.lend)
-            self._turns.reclaim()
+            self._to_run = False
+            self._run_here()
+
+    def _run_here(self) -> None:
+        # A slice at a time, so that the manager can send more while the rest is done.
+        crew, turns = self.execution.crew, self._turns
+        more = True
+        while more:
+            turns.lend()
+            more = crew.run_here(SLICE)
+            if not turns.reclaim():
+                while more:  # the standby has the mailbox now, and this thread is a slot until the row is empty
+                    more = crew.run_here(math.inf)
+                return
+            self.take(turns.drain())
 
     def _acknowledged(self, number: int) -> None:
         while self._reports and self._reports[0][0] <= number:

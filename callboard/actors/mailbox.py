@@ -166,7 +166,7 @@ class Mailbox:
                     self._wake.clear()
                 else:
                     ready.append(source)
-            items = self._take()
+            items = self.drain()
             if items or frames or ready or not readable:
                 return Parcel(Mail(items, frames, ready))
 
@@ -207,7 +207,7 @@ class Mailbox:
             except zmq.Again:
                 return
 
-    def _take(self) -> list[Any]:
+    def drain(self) -> list[Any]:
         """All items that are not pykka's; those go to the row of envelopes."""
         items: list[Any] = []
         pop = self._items.popleft

@@ -23,7 +23,9 @@ from callboard.actors.zygote import FrameReader, write_frame
 from callboard.messages.errors import CannotPickle, WorkerStartFailed
 from callboard.messages.payload import dumps_small
 
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from callboard.actors.zygote import main; main({channel}, {notebook}, {parent}, {preload!r})"
+_PROGRAM = (
+    "import sys; sys.path[:] = {path!r}; from callboard.actors.zygote import main; main({channel}, {notebook}, {parent}, {preload!r})"
+)
 _numbers = itertools.count(1)
 
 

@@ -12,7 +12,6 @@ from callboard.flows.function import call_submission
 from callboard.messages.errors import CallboardError
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import Submission
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,16 +62,6 @@ def _error(result: TaskResult) -> BaseException:
     return error
 
 
-class _Call:
-    __slots__ = ("_submission",)
-
-    def __init__(self, submission: Submission) -> None:
-        self._submission = submission
-
-    def submission(self) -> Submission:
-        return self._submission
-
-
 class PlaygroundExecutor(concurrent.futures.Executor):
     """Runs functions on a playground's plain workers. `shutdown` ends the executor, not the playground."""
 
@@ -89,7 +78,7 @@ class PlaygroundExecutor(concurrent.futures.Executor):
         """Run ``fn(*args, **kwargs)`` on a worker. RuntimeError after `shutdown`."""
         if self._shut:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        return self._client.submit(_Call(call_submission(fn, args, kwargs)), ExecutorFuture)
+        return self._client.submit_made(call_submission(fn, args, kwargs), ExecutorFuture)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more; with ``cancel_futures`` what has not begun is cancelled, with ``wait`` what has is waited for."""
