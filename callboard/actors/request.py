@@ -57,7 +57,7 @@ class ProcessRequest:
     @property
     def data(self) -> Any:
         """``input_data["data"]`` where there is one, else the whole of it."""
-        return self._inputs["data"] if "data" in self._inputs else self._inputs
+        return self._inputs.get("data", self._inputs)
 
     @property
     def dependency_data(self) -> dict[str, TaskResult]:

@@ -10,6 +10,7 @@ from callboard.actors.client import Client
 from callboard.actors.handle import TaskHandle
 from callboard.flows.function import call_submission
 from callboard.messages.errors import CallboardError
+from callboard.messages.payload import loads
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
 
@@ -17,11 +18,28 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_NOT_LOADED = object()
+
+
 class ExecutorFuture(TaskHandle):
     """A handle whose `result` is the raw output, and raises what the function raised, as any executor's future does."""
 
+    _value: Any = _NOT_LOADED
+
     def result(self, timeout: float | None = None) -> Any:
         """The output; raises the original exception, `CancelledError`, or TimeoutError after ``timeout`` seconds."""
+        if self._outcome is None:
+            self._block(timeout)
+        if self._value is not _NOT_LOADED:
+            return self._value
+        output = self._output
+        if type(output) is bytes and self._outcome is not None and self._outcome.status is TaskStatus.COMPLETED:
+            try:
+                self._value = loads(output)
+            except Exception:  # whatever a user's __setstate__ raises; told of below
+                pass
+            else:
+                return self._value
         result = super().result(timeout)
         if result.status is TaskStatus.COMPLETED:
             return result.output
