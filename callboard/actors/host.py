@@ -306,8 +306,9 @@ class WorkerHost(PeerActor):
         """Tell the ending of an attempt that will not stop, and leave: its thread is lost, and the process with it."""
         attempt.abandoned = True
         elapsed = time.monotonic() - (attempt.started or time.monotonic())
-        self._report([Finished(attempt, ending, int(elapsed * 1e6))])
+        # In this order: what is to be tried again must not come back here, where it would be taken for running.
         self._leave_once()
+        self._report([Finished(attempt, ending, int(elapsed * 1e6))])
         self._give_up_at = time.monotonic() + ABANDON_PATIENCE
 
     # -- what comes from the slots ----------------------------------------------------------

@@ -48,6 +48,7 @@ class Seat:
         self.pid: int | None = None
         self.joined: Future[None] = Future()
         self.retiring = False
+        self.settled = False  # its present process has joined
         self.killed: str | None = None  # why we ended it ourselves
 
 
@@ -62,7 +63,7 @@ class Death:
 
 
 class Expected:
-    """Told to the manager: a worker of this role and these skills is being started, or was given up (``gone``)."""
+    """Told to the manager: a worker of this role and these skills is there or being started, or was given up (``gone``)."""
 
     def __init__(self, seat: Seat, gone: bool = False) -> None:
         self.seat = seat.number
@@ -165,6 +166,7 @@ class Supervisor(SocketActor):
         seat.token = f"{seat.number}.{seat.starts}"
         seat.page = self._zygote.notebook.take()
         seat.killed = None
+        seat.settled = False
         self._by_token[seat.token] = seat
         self._tell(Expected(seat))
         request = {
@@ -182,8 +184,10 @@ class Supervisor(SocketActor):
     def joined(self, token: str) -> None:
         """The manager has taken the worker in."""
         seat = self._by_token.get(token)
-        if seat is not None and not seat.joined.done():
-            seat.joined.set_result(None)
+        if seat is not None:
+            seat.settled = True
+            if not seat.joined.done():
+                seat.joined.set_result(None)
 
     def kill(self, token: str, reason: str) -> None:
         """End a worker that does not answer."""
@@ -239,14 +243,14 @@ class Supervisor(SocketActor):
         if self._stopping:
             return
         # A worker that ended in order (a task was stopped by force) is no reason for caution.
-        delay = 0.0 if code == 0 or seat.killed else seat.budget.died(time.monotonic())
-        if delay is None:
+        in_order = seat.settled and (code == 0 or seat.killed is not None)
+        delay = 0.0 if in_order else seat.budget.died(time.monotonic())
+        if self._gone:
+            self._tell(Expected(seat, gone=True))
+        elif delay is None:
             logger.error("worker %r died too often (%s) and is not started again", seat.name, reason)
             self._tell(Expected(seat, gone=True))
-        elif delay == 0.0:
-            self.start_seat(seat)
         else:
-            self._tell(Expected(seat))
             self._due.append((time.monotonic() + delay, seat))
 
     def _lost_zygote(self) -> None:

@@ -127,7 +127,7 @@ class Roster:
         self.requirements: dict[tuple[str | None, Skills], Requirement] = {}
         self.loaded: dict[WorkerRecord, None] = {}  # have more than they can run at once
         self.idle_profiles: dict[Profile, None] = {}
-        self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers that are being started, by seat
+        self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers, started again whenever they end, by seat
         self._joined = 0
         self._numbered = 0
 
@@ -160,8 +160,6 @@ class Roster:
         profile.present += 1
         profile.members += 1
         self.workers[info.worker_id] = worker
-        if info.token is not None:
-            self.expected.pop(info.token.partition(".")[0], None)
         return worker
 
     def leave(self, worker: WorkerRecord, now: float) -> None:
@@ -216,7 +214,7 @@ class Roster:
             profile.spare.pop(worker, None)
 
     def expects(self, requirement: Requirement) -> bool:
-        """Whether a local worker that is being started could meet the requirement."""
+        """Whether a local worker, here or being started (again), could meet the requirement."""
         return any(meets(role, skills, requirement.role, requirement.skills) for role, skills in self.expected.values())
 
 
