@@ -153,7 +153,7 @@ class FlowRun:
 
     def must_wait(self) -> bool:
         """Whether nothing can be done until something happens."""
-        if not self._inbox.empty() or self.alarms.due():
+        if not self._inbox.empty() or self.alarms.due() or self._steps.waiting_stand_ins():
             return False
         if self.machine.stirring() and (self._crew is None or self._crew.room() > 0):
             return False
