@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from callboard.actors.dispatch.entry import Entry
 from callboard.messages.code import Code
-from callboard.messages.codec import Packed, columns, encode
+from callboard.messages.codec import Packed, columns, encode, pack, weight
 from callboard.messages.errors import WireError
 from callboard.messages.failure import Failure
 from callboard.messages.task import Submission, TaskSpec
@@ -36,10 +36,14 @@ class Peer:
     def reconnected(self) -> list[list[Any]]:
         """It may have missed anything: what it knows is told anew; returns the deliveries to be sent again."""
         self.unreachable = False
-        self._known_specs.clear()
-        self._known_codes.clear()
+        self.missed()
         self._specs.clear()
         return [frames for _, frames in self._deliveries]
+
+    def missed(self) -> None:
+        """An assignment was not sent, or did not come: what it told is told again by the next."""
+        self._known_specs.clear()
+        self._known_codes.clear()
 
     def acknowledged(self, number: int) -> None:
         """It has all deliveries up to this one."""
@@ -48,7 +52,7 @@ class Peer:
 
     # -- to a worker ------------------------------------------------------------------------
 
-    def assign(self, entries: list[Entry], epoch: str, ledger: Mapping[str, Entry], codes: Mapping[str, bytes]) -> list[Any]:
+    def assign(self, entries: Sequence[Entry], epoch: str, ledger: Mapping[str, Entry], codes: Mapping[str, bytes]) -> list[Any]:
         """The message that assigns these tasks."""
         payloads: list[Packed] = []
         specs: dict[int, TaskSpec] = {}
@@ -81,7 +85,7 @@ class Peer:
             if entry.rare.event is not None:
                 events[row] = entry.rare.event
         inputs, needs = self._inputs(dependents, ledger, payloads) if dependents else (None, None)
-        laid = columns([*payloads, *new_codes.values()])
+        laid = columns([*payloads, *map(pack, new_codes.values())])
         message = Assign(
             epoch=epoch,
             acked=self.acked,
@@ -114,7 +118,7 @@ class Peer:
 
     # -- to a client ------------------------------------------------------------------------
 
-    def deliver(self, entries: list[Any]) -> list[Any]:
+    def deliver(self, entries: Sequence[Any]) -> list[Any]:
         """The message that delivers these outcomes; kept until it is acknowledged."""
         payloads: list[Packed] = []
         told = outcomes(entries, payloads)
@@ -157,7 +161,25 @@ class Peer:
         return [submission for row, submission in enumerate(made) if row not in held]
 
 
-def outcomes(entries: list[Any], payloads: list[Packed]) -> Outcomes:
+def burden(entry: Entry, ledger: Mapping[str, Entry]) -> int:
+    """What a task to be assigned weighs in a message."""
+    submission = entry.submission
+    assert submission is not None
+    weighs = weight(submission.payload)  # type: ignore[arg-type]
+    if submission.dependencies:
+        weighs += sum(100 + weight(ledger[task_id].output) for task_id in submission.dependencies)
+    return weighs if entry.rare.event is None else weighs + 4096
+
+
+def weigh_outcome(entry: Any) -> int:
+    """What the ending of a task weighs in a message."""
+    weighs = weight(entry.output)
+    if entry.error is not None:
+        weighs += len(entry.error)
+    return weighs if entry.failure is None else weighs + entry.failure.size
+
+
+def outcomes(entries: Sequence[Any], payloads: list[Packed]) -> Outcomes:
     """How these tasks ended, as columns; their outputs are added to ``payloads``."""
     indexes: list[int] = []
     errors: dict[int, str] = {}

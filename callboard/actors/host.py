@@ -196,7 +196,7 @@ class WorkerHost(PeerActor):
         if again:
             for _, _, _, frames in self._reports:
                 self.send(frames)
-            self.uplink.rejoined(same_manager)
+            self.uplink.rejoined()
 
     def refused(self) -> None:
         """There is no use in staying."""

@@ -132,7 +132,7 @@ class ClientLink(PeerActor):
         """Say again what the manager may have missed."""
         self.client.max_payload = message.max_payload
         if again:
-            self.uplink.rejoined(same_manager)
+            self.uplink.rejoined()
 
     def hear(self, message: AnyMessage, payloads: list[Packed]) -> None:
         """Take results and answers."""
@@ -149,8 +149,7 @@ class ClientLink(PeerActor):
                 submissions.append(item)
             else:
                 item()
-        for start in range(0, len(submissions), 1000):
-            self.uplink.submit(submissions[start : start + 1000])
+        self.uplink.submit(submissions)
 
     def close(self) -> None:
         """Take leave."""

@@ -21,9 +21,10 @@ from callboard.actors.authenticator import DOMAIN, Authenticator
 from callboard.actors.authenticator import ENDPOINT as ZAP_ENDPOINT
 from callboard.actors.authenticator import serve as answer_zap
 from callboard.actors.client import Client, Ended
-from callboard.actors.courier import Peer, keep_code
+from callboard.actors.courier import Peer, burden, keep_code, weigh_outcome
 from callboard.actors.dispatch.command import Assign, Deliver, Halt, Kill, Notice, Publish, Recall, Warn
 from callboard.actors.dispatch.dispatcher import Dispatcher
+from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.dump import Dumps
 from callboard.actors.inquiry import Inquiry
@@ -32,11 +33,12 @@ from callboard.actors.mailbox import Mail
 from callboard.actors.publisher import Publisher
 from callboard.actors.reception import Reception
 from callboard.actors.supervisor import Death, Expected
-from callboard.messages.codec import MAX_PAYLOAD, encode
-from callboard.messages.errors import CannotBind, PlaygroundClosed
+from callboard.messages.codec import MAX_PAYLOAD, encode, fits, portions
+from callboard.messages.errors import CannotBind, PayloadTooLarge, PlaygroundClosed
+from callboard.messages.failure import Failure
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission
-from callboard.messages.wire import Goodbye, Probe, Watch
+from callboard.messages.wire import Ending, Goodbye, Probe, Report, Watch
 from callboard.messages.wire import Halt as HaltMessage
 from callboard.messages.wire import Recall as RecallMessage
 
@@ -294,9 +296,7 @@ class TaskManager(SocketActor):
 
     def _carry_out(self, command: Any, now: float) -> None:
         if type(command) is Assign:
-            peer = self.reception.peers.get(command.worker_id)
-            if peer is not None:
-                self.send(peer, peer.assign(command.entries, self.epoch, self.dispatcher.ledger.entries, self.codes), now)
+            self._assign(command, now)
         elif type(command) is Deliver:
             self._deliver(command, now)
         elif type(command) is Publish:
@@ -310,6 +310,34 @@ class TaskManager(SocketActor):
         elif type(command) is Warn:
             logger.warning("%s", command.text)
 
+    def _assign(self, command: Assign, now: float) -> None:
+        peer = self.reception.peers.get(command.worker_id)
+        if peer is None:
+            return
+        ledger = self.dispatcher.ledger.entries
+        for entries in portions(command.entries, lambda entry: burden(entry, ledger)):
+            frames = peer.assign(entries, self.epoch, ledger, self.codes)
+            if fits(frames):
+                self.send(peer, frames, now)
+            else:
+                peer.missed()
+                self._too_large(peer, entries, now)
+
+    def _too_large(self, peer: Peer, entries: Sequence[Entry], now: float) -> None:
+        error = PayloadTooLarge("what the task depends on is too much for one message; gather it by fan_out, or in steps")
+        rows = range(len(entries))
+        report = Report(
+            epoch=self.epoch,
+            number=0,
+            ids=[entry.task_id for entry in entries],
+            fences=[entry.fence for entry in entries],
+            endings=[Ending.FAILED for _ in rows],
+            micros=[0 for _ in rows],
+            errors=dict.fromkeys(rows, str(error)),
+            failures=dict.fromkeys(rows, Failure.of(error)),
+        )
+        self.dispatcher.report(peer.identity, report, [b"" for _ in rows], now)
+
     def _deliver(self, command: Deliver, now: float) -> None:
         if command.client == LOCAL:
             if self._client is not None:
@@ -317,7 +345,8 @@ class TaskManager(SocketActor):
             return
         peer = self.reception.peers.get(command.client)
         if peer is not None:
-            self.send(peer, peer.deliver(command.entries), now)
+            for entries in portions(command.entries, weigh_outcome):
+                self.send(peer, peer.deliver(entries), now)
 
     def _kill(self, command: Kill, now: float) -> None:
         peer = self.reception.peers.get(command.worker_id)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from callboard.messages.codec import Packed, columns, encode, pack
+from callboard.messages.codec import Packed, columns, encode, pack, portions, weight
 from callboard.messages.errors import CallboardError, TaskFailed
 from callboard.messages.failure import Failure
 from callboard.messages.status import TaskStatus
@@ -83,13 +83,13 @@ class Uplink:
         self._numbers = itertools.count(1)
         self._questions: dict[int, Question] = {}
         self._rules: dict[str, tuple[Terms, Submission]] = {}
-        self._delivered = 0
 
     def submit(self, submissions: Sequence[Submission], again: bool = False, ask: int | None = None) -> None:
-        """Send tasks to the manager, in one message."""
+        """Send tasks to the manager, in as few messages as they fit in."""
         for submission in submissions:
             self._open[submission.task_id] = submission
-        self._send_tasks(submissions, again=again, ask=ask)
+        for portion in portions(submissions, burden):
+            self._send_tasks(portion, again=again, ask=ask)
 
     def add_rule(self, terms: Terms, template: Submission, answer: Future[Any]) -> None:
         """Have events start a task, now and after every reconnect."""
@@ -161,15 +161,11 @@ class Uplink:
         self._questions[number] = question
         self._send(encode(Ask(number=number, what=question.what, arguments=question.arguments)))
 
-    def rejoined(self, same_manager: bool) -> None:
+    def rejoined(self) -> None:
         """A manager has taken us in again: what has no result is submitted again, open questions are asked again."""
         self._spec_numbers.clear()
         self._codes.clear()
-        if not same_manager:
-            self._delivered = 0
-        open_now = list(self._open.values())
-        for start in range(0, len(open_now), 1000):
-            self.submit(open_now[start : start + 1000], again=True)
+        self.submit(list(self._open.values()), again=True)
         questions, self._questions = self._questions, {}
         for terms, template in list(self._rules.values()):
             self.add_rule(terms, template, Future())
@@ -184,11 +180,9 @@ class Uplink:
         """Deal with what is meant for a client; False when it was something else."""
         if isinstance(message, Deliver):
             self._send(encode(Ack(number=message.number)))
-            if message.number > self._delivered:
-                self._delivered = message.number
-                rows = settled(message.outcomes, payloads)
-                for row in rows:
-                    self._open.pop(row.task_id, None)
+            # What comes a second time, after a reconnect, finds nobody who waits for it.
+            rows = [row for row in settled(message.outcomes, payloads) if self._open.pop(row.task_id, None) is not None]
+            if rows:
                 self._deliver(rows)
             return True
         if isinstance(message, Answer):
@@ -214,6 +208,21 @@ class Uplink:
     def waiting(self) -> int:
         """How many submitted tasks have no result yet."""
         return len(self._open)
+
+
+def burden(submission: Submission) -> int:
+    """What a task weighs in a message."""
+    weighs = len(submission.name)
+    if type(submission.payload) is not bytes:
+        weighs += weight(pack(submission.payload))
+    if submission.dependencies:
+        weighs += sum(map(len, submission.dependencies))
+    if submission.code is not None:
+        weighs += len(submission.code.blob) // 4096
+    fallback = submission.fallback
+    if fallback is not None:
+        weighs += burden(fallback) if isinstance(fallback, Submission) else weight(pack(fallback))
+    return weighs
 
 
 def _answer(question: Question, message: Answer) -> None:

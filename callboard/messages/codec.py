@@ -1,13 +1,14 @@
 """From messages to frames and back.
 
-Frame 0 is the header (JSON of a wire model), frame 1 the small payloads joined, further frames the large ones in
-slices: one big frame over a slow link outlives the heartbeat and cuts the connection, many slices do not.
+Frame 0 is the header (JSON of a wire model), then come the small payloads joined, then the large ones, all in slices:
+one big frame over a slow link outlives the heartbeat and cuts the connection, many slices do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,12 +20,21 @@ SLICE = 4 * 1024 * 1024
 MAX_FRAME = 8 * 1024 * 1024
 """Frames above this (bytes) are cut off at the receiving socket; nothing honest sends one."""
 MAX_FRAMES = 2048
+MAX_PIECES = 512
+"""Slices of one value: buffers that would make more are put together first."""
 MAX_PAYLOAD = 1024 * 1024 * 1024
 """Default limit of one value (bytes)."""
+LARGEST_PAYLOAD = MAX_PIECES * SLICE
+"""The limit cannot be set higher."""
+PORTION = 1024 * 1024
+"""What one message may weigh (see `weight`), so that neither its header nor the number of its frames grows too large."""
+
+T = TypeVar("T")
 
 
 class Large(NamedTuple):
-    """A payload in frames of its own. ``lengths`` are those of its buffers, ``frames`` their slices in order."""
+    """A payload in frames of its own. ``lengths`` are those of its buffers, ``frames`` their slices in order: of each
+    buffer, or of all of them joined where there would be too many."""
 
     lengths: tuple[int, ...]
     frames: tuple[Any, ...]
@@ -48,7 +58,9 @@ def pack(payload: Payload | Large, limit: int = MAX_PAYLOAD, what: str = "a valu
     lengths = tuple(view.nbytes for view in views)
     if sum(lengths) > limit:
         raise PayloadTooLarge(f"{what} has {sum(lengths):,} bytes; max_payload is {limit:,} bytes")
-    return Large(lengths, tuple(piece for view in views for piece in _slices(view)))
+    if _apart(lengths):
+        return Large(lengths, tuple(piece for view in views for piece in _slices(view)))
+    return Large(lengths, tuple(_slices(memoryview(b"".join(views)))))
 
 
 def unpack(packed: Packed) -> Payload:
@@ -57,13 +69,34 @@ def unpack(packed: Packed) -> Payload:
         return packed
     assert isinstance(packed, Large)
     frames = iter(packed.frames)
-    buffers = [_joined(length, frames) for length in packed.lengths]
-    return list(buffers)
+    if _apart(packed.lengths):
+        return [_joined(length, frames) for length in packed.lengths]
+    whole = memoryview(_joined(packed.size, frames))
+    ends = list(accumulate(packed.lengths))
+    return [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def size_of(packed: Packed) -> int:
     """Bytes of a packed payload."""
     return len(packed) if type(packed) is bytes else packed.size  # type: ignore[union-attr]
+
+
+def weight(packed: Packed | None) -> int:
+    """What a payload adds to a message, in characters of header: its frames; its bytes are in slices and weigh nothing."""
+    return 1024 * len(packed.frames) if isinstance(packed, Large) else 0
+
+
+def portions(rows: Sequence[T], weigh: Callable[[T], int]) -> Iterator[Sequence[T]]:
+    """Divide rows among messages, by what each of them weighs."""
+    start = total = 0
+    for index, row in enumerate(rows):
+        weighs = 100 + weigh(row)
+        if total + weighs > PORTION and index > start:
+            yield rows[start:index]
+            start, total = index, 0
+        total += weighs
+    if start < len(rows):
+        yield rows[start:]
 
 
 class Columns(NamedTuple):
@@ -78,9 +111,9 @@ def columns(payloads: Sequence[Packed]) -> Columns:
     """Lay out payloads for one message."""
     sizes = [len(payload) if type(payload) is bytes else -1 for payload in payloads]
     if -1 not in sizes:
-        return Columns(sizes, None, [b"".join(payloads)] if payloads else [])  # type: ignore[arg-type]
+        return Columns(sizes, None, _row(b"".join(payloads)) if payloads else [])  # type: ignore[arg-type]
     large: dict[int, list[int]] = {}
-    frames: list[Any] = [b"".join(payload for payload in payloads if type(payload) is bytes)]
+    frames = _row(b"".join(payload for payload in payloads if type(payload) is bytes))
     for index, payload in enumerate(payloads):
         if isinstance(payload, Large):
             large[index] = list(payload.lengths)
@@ -88,9 +121,18 @@ def columns(payloads: Sequence[Packed]) -> Columns:
     return Columns(sizes, large, frames)
 
 
+def _row(joined: bytes) -> list[Any]:
+    return [joined] if len(joined) <= SLICE else list(_slices(memoryview(joined)))
+
+
 def encode(message: AnyMessage, frames: Iterable[Any] = ()) -> list[Any]:
     """The frames of a message: its header and the payload frames that `columns` made."""
     return [message.__pydantic_serializer__.to_json(message), *frames]
+
+
+def fits(frames: Sequence[Any]) -> bool:
+    """Whether a message may be sent: the other side cuts off who sends more."""
+    return len(frames) <= MAX_FRAMES and len(frames[0]) <= MAX_FRAME
 
 
 def decode(frames: Sequence[Any]) -> tuple[AnyMessage, list[Packed]]:
@@ -122,31 +164,42 @@ def _check_columns(message: Message) -> None:
 
 
 def _cut(message: Carrier, frames: Sequence[Any]) -> list[Packed]:
-    if len(frames) < 2:
+    sizes = message.sizes or ()
+    small = sum(size for size in sizes if size > 0)
+    following = 1 + _slice_count(small)
+    if len(frames) < following:
         raise WireError("payloads are missing")
-    joined = _bytes(frames[1])
+    joined = _bytes(frames[1]) if following == 2 else b"".join(_bytes(frame) for frame in frames[1:following])
     payloads: list[Packed] = []
-    position, following = 0, 2
-    for index, size in enumerate(message.sizes or ()):
+    position = 0
+    for index, size in enumerate(sizes):
         if size >= 0:
             payloads.append(joined[position : position + size])
             position += size
         else:
             lengths = tuple(at(message.large, index) or ())
-            count = sum(_slice_count(length) for length in lengths)
-            pieces = tuple(frames[following : following + count])
-            _check_slices(lengths, pieces)
+            wanted = _wanted(lengths)
+            pieces = tuple(frames[following : following + len(wanted)])
+            if [len(_view(piece)) for piece in pieces] != wanted:
+                raise WireError("a large payload's slices do not have its lengths")
             payloads.append(Large(lengths, pieces))
-            following += count
+            following += len(pieces)
     if position != len(joined) or following != len(frames):
         raise WireError("payloads and their sizes do not agree")
     return payloads
 
 
-def _check_slices(lengths: tuple[int, ...], pieces: tuple[Any, ...]) -> None:
-    wanted = [min(SLICE, length - start) for length in lengths for start in range(0, max(length, 1), SLICE)]
-    if not lengths or min(lengths) < 0 or [len(_view(piece)) for piece in pieces] != wanted:
-        raise WireError("a large payload's slices do not have its lengths")
+def _wanted(lengths: tuple[int, ...]) -> list[int]:
+    """The sizes of a large payload's frames."""
+    if not lengths or min(lengths) < 0 or sum(lengths) > LARGEST_PAYLOAD:
+        raise WireError("a large payload's lengths cannot be")
+    runs = lengths if _apart(lengths) else (sum(lengths),)
+    return [min(SLICE, length - start) for length in runs for start in range(0, max(length, 1), SLICE)]
+
+
+def _apart(lengths: Sequence[int]) -> bool:
+    """Whether each buffer has frames of its own."""
+    return sum(map(_slice_count, lengths)) <= MAX_PIECES
 
 
 def _slice_count(length: int) -> int:
