@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol, TypeVar
 
 from callboard.actors.errand import Errands
+from callboard.actors.forerunner import Forerunners
 from callboard.actors.handle import Outcome, TaskHandle, settle_all
 from callboard.actors.uplink import Backlog
 from callboard.messages.codec import MAX_PAYLOAD, Packed, pack
@@ -17,7 +18,7 @@ from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClo
 from callboard.messages.failure import Failure
 from callboard.messages.payload import OUT_OF_BAND
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import Submission, Submittable
+from callboard.messages.task import Source, Submission, Submittable
 
 WhenFull = Literal["wait", "raise"]
 H = TypeVar("H", bound=TaskHandle)
@@ -90,6 +91,7 @@ class Client:
         self._reason = "the playground has not begun"
         self.max_payload = MAX_PAYLOAD
         self.errands = Errands("callboard-callbacks")
+        self._forerunners = Forerunners()
 
     # -- life -------------------------------------------------------------------------------
 
@@ -127,11 +129,17 @@ class Client:
         Raises `PlaygroundClosed`, `BacklogFull`, `CannotPickle`; for a task with a given id also `DuplicateTask` and
         `DependencyCycle`.
         """
+        if self._forerunners.any:
+            earlier = self._forerunners.take(task)
+            if earlier is not None:
+                return earlier
         return self.submit_made(task.submission(), make)
 
     def submit_made(self, submission: Submission, make: Callable[[Client, str, str], H]) -> H:
         """Likewise for what is a submission already."""
         link = self.link
+        if submission.sources:
+            self._submit_sources(submission)
         if len(self._open) >= self._backlog.limit:
             self._make_room()
         payload = submission.payload
@@ -143,7 +151,22 @@ class Client:
 
     def submit_to(self, sink: Sink, submission: Submission) -> None:
         """Submit a task whose outcome goes to ``sink``."""
+        if submission.sources:
+            self._submit_sources(submission)
         self._enter(self.link, self.packed(submission), sink)
+
+    def _submit_sources(self, submission: Submission) -> None:
+        # Through a row, not by recursion: tasks may be nested in each other's arguments a thousand deep.
+        made: list[tuple[Source | None, Submission]] = [(None, submission)]
+        for _, each in made:
+            for source in each.sources:
+                its = source.first_submission()
+                if its is not None:
+                    made.append((source, its))
+            each.sources = ()
+        for source, its in reversed(made):
+            if source is not None:
+                self._forerunners.keep(source, self.submit_made(its, TaskHandle))
 
     def enter_group(self, handle: TaskHandle) -> None:
         """A group's handle counts as open until the group has ended."""

@@ -79,9 +79,8 @@ class FunctionTask(Task):
         """The arguments of the function that undoes."""
         return Signature((), (), False) if self.revert_function is None else signature_of(self.revert_function)
 
-    def submission(self) -> Submission:
-        """What travels: the function's code and the arguments, with a `Reference` in place of each Task."""
-        task_id = self._submission_id()
+    def _submission_as(self, task_id: str) -> Submission:
+        # The function's code and the arguments, with a `Reference` in place of each Task.
         code = capture(self.function, self._label())
         kwargs = self.kwargs
         if self.input_data:
@@ -197,7 +196,6 @@ def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
     call = _calls.get(id(function))
     if call is None or call.function() is not function:
         call = _remember(function)
-    dependencies: tuple[str, ...] = ()
     for value in args:
         if isinstance(value, Task):
             break
@@ -206,10 +204,11 @@ def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
             if isinstance(value, Task):
                 break
         else:
-            return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), dependencies, call.code)
-    dependencies = tuple(dict.fromkeys(value.id for value in (*args, *kwargs.values()) if isinstance(value, Task)))
+            return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), (), call.code)
+    sources = tuple(value for value in (*args, *kwargs.values()) if isinstance(value, Task))
+    dependencies = tuple(dict.fromkeys(source.id for source in sources))
     args, kwargs = _with_references(args, kwargs)
-    return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), dependencies, call.code)
+    return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), dependencies, call.code, sources=sources)
 
 
 def _remember(function: Callable[..., Any]) -> _Call:

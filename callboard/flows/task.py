@@ -243,7 +243,20 @@ class Task:
 
     def submission(self) -> Submission:
         """What travels of this task: the first time under its ``id``, then under fresh ones (a given id stays)."""
-        task_id = self._submission_id()
+        return self._submission_as(self._submission_id())
+
+    def first_submission(self) -> Submission | None:
+        """The same, but None when the task was submitted before: what names it as a dependency need not do it again."""
+        first = fresh_id()
+        if self.__dict__.setdefault("_sent_as", first) is not first:
+            return None
+        try:
+            return self._submission_as(str(self.id))
+        except BaseException:
+            del self.__dict__["_sent_as"]
+            raise
+
+    def _submission_as(self, task_id: str) -> Submission:
         code = None
         if self.carries_code:
             code = capture(type(self), self._label())
@@ -256,7 +269,7 @@ class Task:
         """What travels when a flow has found the ``arguments``: under a fresh id, waiting for nobody, remembered by nobody."""
         code, payload = self._with_arguments(arguments)
         made = self._submission(fresh_id(), self.spec(code), payload, code)
-        made.dependencies, made.idempotency_key, made.given_id = (), None, False
+        made.dependencies, made.sources, made.idempotency_key, made.given_id = (), (), None, False
         return made
 
     def _with_arguments(self, arguments: Mapping[str, Any]) -> tuple[Code | None, Payload]:
@@ -312,13 +325,12 @@ class Task:
     # -- inside ----------------------------------------------------------------------------------
 
     def _submission_id(self) -> str:
-        if self._given_id:
-            return str(self.id)
         fresh = fresh_id()
         # setdefault is atomic: of two threads that submit one object, one alone gets the object's own id.
-        if self.__dict__.setdefault("_sent_as", fresh) is fresh:
-            return str(self.__dict__.setdefault("id", fresh))
-        return fresh
+        first = self.__dict__.setdefault("_sent_as", fresh) is fresh
+        if self._given_id:
+            return str(self.id)
+        return str(self.__dict__.setdefault("id", fresh)) if first else fresh
 
     def _submission(self, task_id: str, spec: TaskSpec, payload: Any, code: Code | None) -> Submission:
         fallback = self.fallback
@@ -326,7 +338,9 @@ class Task:
             fallback = fallback.submission()
         elif fallback is not None:
             fallback = dumps(fallback, f"the fallback of {self._label()}")
-        return Submission(task_id, self.name, spec, payload, self.dependencies, code, self.idempotency_key, fallback, self._given_id)
+        return Submission(
+            task_id, self.name, spec, payload, self.dependencies, code, self.idempotency_key, fallback, self._given_id, self._sources
+        )
 
     def _own_inputs(self) -> dict[str, Any]:
         arguments, missing = self.binding().pick(self.input_data or {})

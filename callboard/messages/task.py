@@ -91,7 +91,8 @@ class Submission:
     """One submission of a task: the shared spec and what is its own. A plain record, since there are millions.
 
     ``given_id`` says that a person chose the id, so that it must be fresh. ``dependencies`` are task ids.
-    ``fallback`` is a payload (a value that stands in) or a Submission (a task that does).
+    ``fallback`` is a payload (a value that stands in) or a Submission (a task that does). ``sources`` are the tasks
+    behind ``dependencies`` that nobody may have submitted yet; they stay here and do not travel.
     """
 
     __slots__ = (
@@ -102,6 +103,7 @@ class Submission:
         "idempotency_key",
         "name",
         "payload",
+        "sources",
         "spec",
         "task_id",
     )
@@ -117,6 +119,7 @@ class Submission:
         idempotency_key: str | None = None,
         fallback: Payload | Large | Submission | None = None,
         given_id: bool = False,
+        sources: tuple[Source, ...] = (),
     ) -> None:
         self.task_id = task_id
         self.name = name
@@ -127,6 +130,7 @@ class Submission:
         self.idempotency_key = idempotency_key
         self.fallback = fallback
         self.given_id = given_id
+        self.sources = sources
 
 
 class Submittable(Protocol):
@@ -134,6 +138,14 @@ class Submittable(Protocol):
 
     def submission(self) -> Submission:
         """Make a submission with an id of its own."""
+        ...
+
+
+class Source(Submittable, Protocol):
+    """A task that another one names as a dependency, by which it is submitted as well."""
+
+    def first_submission(self) -> Submission | None:
+        """Likewise, but None when it was submitted before. Of several threads that ask at once one alone gets it."""
         ...
 
 

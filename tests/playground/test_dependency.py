@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from callboard import DependencyCycle, InvalidTask, Playground, ProcessRequest, Task, TaskStatus, UnknownDependency, task
+from callboard import CannotPickle, DependencyCycle, InvalidTask, Playground, ProcessRequest, Task, TaskStatus, UnknownDependency, task
 from callboard.flows.function import FunctionTask
 from callboard.messages.task import fresh_id
 from tests.playground.crew import Noting, Tally
@@ -261,3 +261,53 @@ def test_the_end_of_the_block_fails_what_waits_for_an_id_that_nobody_submitted()
     assert result.failure is not None and result.failure.check(UnknownDependency)
     assert "never-submitted" in str(result.error) and "nor-this" in str(result.error)
     assert child.result().status is TaskStatus.SKIPPED and fine.result().output == 0
+
+
+# -- tasks that are only named ------------------------------------------------------------------
+
+
+def test_submitting_a_named_task_afterwards_does_not_run_it_twice(stage: Playground, module_tally: Tally) -> None:
+    five, ten = Task("five", "times five", {"data": 5}), Task("ten", "times five", {"data": 10})
+    total_handle = stage.submit(Task("total", "sum", dependencies=[five, ten]))
+    handles = [stage.submit(ten), total_handle, stage.submit(five)]
+    assert [handle.result(20).output for handle in handles] == [50, 75, 25]
+    assert [handle.task_id for handle in handles[::2]] == [ten.id, five.id]
+    module_tally.once(handles)
+    again = stage.submit(five)  # from here on it is a submission of its own
+    assert again.task_id != five.id and again.result(20).output == 25
+
+
+def test_a_named_task_that_was_submitted_before_is_not_submitted_again(stage: Playground, module_tally: Tally) -> None:
+    five = Task("five", "times five", {"data": 5})
+    first = stage.submit(five)
+    sums = [stage.submit(Task("sum", "sum", dependencies=[five])) for _ in range(3)]
+    assert [handle.result(20).output for handle in sums] == [25, 25, 25]
+    module_tally.once([first, *sums])
+
+
+def test_tasks_named_a_thousand_deep(plain: Playground) -> None:
+    nested = number.task(1)
+    for _ in range(1000):
+        nested = total.task(nested, 1)
+    assert plain.submit(nested).result(40).output == 1001
+
+
+def test_named_tasks_go_along_with_a_fan_out_and_the_executor(plain: Playground) -> None:
+    assert plain.fan_out(total, [number.task(1), number.task(2)], join=sum).result(20).output == 3
+    assert plain.executor.submit(total, number.task(4), extra=number.task(3)).result(20) == 7
+    one = number.task(1)
+    assert list(plain.executor.map(total, [one, one], [number.task(1), 5])) == [2, 6]
+
+
+def test_a_named_task_with_an_id_of_its_own(stage: Playground) -> None:
+    chosen = f"chosen-{fresh_id()}"
+    five = Task("five", "times five", {"data": 5}, id=chosen)
+    assert stage.submit(Task("sum", "sum", dependencies=[five])).result(20).output == 25
+    assert stage.submit(five).task_id == chosen
+
+
+def test_a_named_task_that_cannot_be_pickled_is_refused_with_the_one_that_names_it(stage: Playground) -> None:
+    broken = Task("broken", "times five", {"data": (x for x in ())})
+    for _ in range(2):
+        with pytest.raises(CannotPickle, match="broken"):
+            stage.submit(Task("sum", "sum", dependencies=[broken]))
