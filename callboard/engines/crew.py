@@ -17,7 +17,7 @@ class Crew(Protocol):
     """Carries out the jobs of one run."""
 
     judges: bool
-    """Whether retry policies, time limits, breakers and fallbacks are applied there, and not by the run."""
+    """Whether retry policies, time limits and breakers are applied there, and not by the run."""
 
     def room(self) -> int:
         """How many jobs may be begun now."""

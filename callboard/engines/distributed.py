@@ -13,7 +13,7 @@ from callboard.engines.job import Ending, Job
 from callboard.engines.run import FlowRun
 from callboard.flows.plan import Plan
 from callboard.flows.undo import Undo
-from callboard.messages.errors import InvalidSetting, TaskFailed
+from callboard.messages.errors import InvalidSetting
 from callboard.messages.event import Event
 from callboard.messages.outcome import Outcome
 from callboard.messages.result import TaskResult
@@ -40,7 +40,7 @@ class DistributedExecutor(Executor):
     """Runs atoms on the workers of ``stage``: those with ``skills`` or a ``processor`` on who can do it, plain ones on
     plain workers.
 
-    Retry policies, time limits, circuit breakers and fallbacks are seen to by the playground, as is a worker that dies.
+    Retry policies, time limits and circuit breakers are seen to by the playground, as is a worker that dies.
     An atom that nobody can do ends by `NoCapableWorker`, once its ``expires_in`` is over or the playground says so.
     Controllers, deciders and conditions run in the calling thread. As many atoms are handed in at once as are ready, or
     ``max_submitted``.
@@ -99,7 +99,7 @@ class _Workers:
             self._by_id[bound.task_id] = job
             handle = self._stage.submit(bound)
         except Exception as error:  # what cannot be pickled, and what a closed playground says
-            self._run.take(job, Ending(None, error))
+            self._run.take(job, Ending(None, error, begun=False))
             return
         self._handles[job] = handle
         handle.add_done_callback(partial(self._done, job))
@@ -162,4 +162,4 @@ def ending_of(result: TaskResult) -> Ending:
     if result.failure is None and result.error is not None and result.status.value == "failed":
         return Ending(Outcome(False, result.output, result.error))
     error = result.failure.exception() if result.failure is not None else None
-    return Ending(None, error or result.as_error() or TaskFailed(result.error or ""), result.failure)
+    return Ending(None, error or result.as_error(), result.failure, begun=result.attempts > 0)

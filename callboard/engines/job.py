@@ -13,11 +13,15 @@ from callboard.messages.outcome import Outcome
 
 
 class Ending(NamedTuple):
-    """What came of a job: an outcome, or what was raised. ``failure`` is given where it is known from elsewhere."""
+    """What came of a job: an outcome, or what was raised. ``failure`` is given where it is known from elsewhere.
+
+    ``begun`` is false where the atom's code was never called, so that there is nothing to undo.
+    """
 
     outcome: Outcome | None
     error: BaseException | None = None
     failure: Failure | None = None
+    begun: bool = True
 
 
 class Job:

@@ -54,7 +54,7 @@ class Judge:
                 guard.__enter__()
             except CircuitOpen as error:
                 run.jobs[job.node] = job
-                run.take(job, Ending(None, error))
+                run.take(job, Ending(None, error, begun=False))
                 return None
             job.guard = guard
         return job
@@ -77,25 +77,26 @@ class Judge:
         error = ending.error or TaskFailed((ending.outcome.error if ending.outcome else None) or "the task reported a failure")
         if job.key is not None:
             self.remembered.abandon(run, job)
-        if not run.crew_judges and not job.stands_in:
-            delay = self._delay(run, job, ending.error)
+        if not job.stands_in:
+            delay = None if run.crew_judges else self._delay(run, job, ending.error)
             if delay is not None:
                 run.values.failures[job.node] = ending.failure or Failure.of(error)
                 run.machine.again(job.node, delay)
                 if delay > 0:
                     run.alarms.after(delay, partial(run.machine.due, job.node))
                 return
-            fallback = job.task.fallback
-            if isinstance(fallback, Task):
-                run.stand_in(job, fallback)
+            if isinstance(job.task.fallback, Task):
+                run.stand_in(job, job.task.fallback)
                 return
-            if fallback is not None:
-                run.finish(job, fallback)
+            if job.task.fallback is not None:
+                run.finish(job, job.task.fallback)
                 return
         if job.task.tolerated:
             failure = ending.failure or Failure.of(error)
             run.finish(job, TaskResult(job.task.id, job.name, TaskStatus.FAILED, None, str(failure), failure, None, job.attempt))
         else:
+            if not ending.begun and job.attempt == 1:
+                run.machine.attempts[job.node] = 0
             run.give_up(job.node, error, ending.failure)
 
     def _delay(self, run: FlowRun, job: Job, error: BaseException | None) -> float | None:

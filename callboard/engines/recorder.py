@@ -79,7 +79,8 @@ class Recorder:
                 return AtomChange(known.name, state=state, result=result, failure=None, history=self._history(node))
             return AtomChange(known.name, state=state, result=result, failure=None)
         if new is _S.FAILED or (new is _S.RETRYING and known.kind is Kind.TASK):
-            return AtomChange(known.name, state=state, failure=self.values.failures.get(node))
+            attempts = self.values.machine.attempts[node]
+            return AtomChange(known.name, state=state, attempts=attempts, failure=self.values.failures.get(node))
         if new is _S.RETRYING:
             return AtomChange(known.name, state=state, history=self._history(node))
         if new is _S.REVERTED:

@@ -280,7 +280,7 @@ class FlowRun:
 
     @property
     def crew_judges(self) -> bool:
-        """Whether retries, limits, breakers and fallbacks are seen to by the crew."""
+        """Whether retries, limits and breakers are seen to by the crew."""
         return self._crew is not None and self._crew.judges
 
     # -- inside --------------------------------------------------------------------------------------------
@@ -340,7 +340,7 @@ class FlowRun:
         if self.jobs.get(job.node) is job and self._crew is not None:
             job.cancelled = True
             self._crew.drop(job)
-            self.take(job, Ending(None, TaskTimedOut(f"task {job.name!r} ran longer than its {job.task.timeout} seconds")))
+            self.take(job, Ending(None, TaskTimedOut(f"task {job.name!r} ran longer than its timeout of {job.task.timeout} s")))
 
     def _poll_signals(self) -> None:
         if self.opening.manager is not None and time.monotonic() - self._polled >= POLL:

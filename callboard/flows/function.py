@@ -14,6 +14,7 @@ from callboard.flows.task import Task
 from callboard.messages.code import Code, capture
 from callboard.messages.errors import InvalidTask
 from callboard.messages.payload import Payload, dumps
+from callboard.messages.shared import SharedValue, shared_in
 from callboard.messages.task import Reference, Submission, TaskSpec, WorkKind, fresh_id
 
 P = ParamSpec("P")
@@ -85,13 +86,15 @@ class FunctionTask(Task):
         kwargs = self.kwargs
         if self.input_data:
             kwargs = {**self._own_inputs(), **kwargs}
+        shares = shared_in((*self.args, *kwargs.values()))
         args, kwargs = _with_references(self.args, kwargs)
         payload = dumps((args, kwargs, self.metadata or {}), f"an argument of {self._label()}")
-        return self._submission(task_id, self.spec(code), payload, code)
+        return self._submission(task_id, self.spec(code), payload, code, shares)
 
-    def _with_arguments(self, arguments: Mapping[str, Any]) -> tuple[Code | None, Payload]:
-        call = (self.args, {**self.kwargs, **arguments}, self.metadata or {})
-        return capture(self.function, self._label()), dumps(call, f"an argument of {self._label()}")
+    def _with_arguments(self, arguments: Mapping[str, Any]) -> tuple[Code | None, Payload, tuple[str, ...]]:
+        kwargs = {**self.kwargs, **arguments}
+        payload = dumps((self.args, kwargs, self.metadata or {}), f"an argument of {self._label()}")
+        return capture(self.function, self._label()), payload, shared_in((*self.args, *kwargs.values()))
 
     def spec(self, code: Code | None = None) -> TaskSpec:
         """What all calls of the function, declared like this, share."""
@@ -197,18 +200,20 @@ def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
     if call is None or call.function() is not function:
         call = _remember(function)
     for value in args:
-        if isinstance(value, Task):
+        if isinstance(value, (Task, SharedValue)):
             break
     else:
         for value in kwargs.values():
-            if isinstance(value, Task):
+            if isinstance(value, (Task, SharedValue)):
                 break
         else:
             return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), (), call.code)
     sources = tuple(value for value in (*args, *kwargs.values()) if isinstance(value, Task))
     dependencies = tuple(dict.fromkeys(source.id for source in sources))
+    shares = shared_in((*args, *kwargs.values()))
     args, kwargs = _with_references(args, kwargs)
-    return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), dependencies, call.code, sources=sources)
+    payload = dumps((args, kwargs, {}), call.what)
+    return Submission(fresh_id(), call.name, call.spec, payload, dependencies, call.code, shares=shares, sources=sources)
 
 
 def _remember(function: Callable[..., Any]) -> _Call:

@@ -19,6 +19,7 @@ from callboard.messages.outcome import Outcome
 from callboard.messages.payload import Payload, dumps
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
+from callboard.messages.shared import shared_in
 from callboard.messages.task import Submission, TaskSpec, WorkKind, fresh_id
 
 _LEFT_BEHIND = frozenset({"_sent_as", "dependencies", "_sources", "retry_policy", "breaker", "fallback", "idempotency_key"})
@@ -263,20 +264,24 @@ class Task:
             payload = dumps((self.state(), self._own_inputs(), self.metadata or {}), f"the input of {self._label()}")
         else:
             payload = dumps((self.input_data or {}, self.metadata or {}), f"the input of task {self.name!r}")
-        return self._submission(task_id, self.spec(code), payload, code)
+        shares = shared_in(self.input_data.values()) if self.input_data else ()
+        return self._submission(task_id, self.spec(code), payload, code, shares)
 
     def submission_with(self, arguments: Mapping[str, Any]) -> Submission:
-        """What travels when a flow has found the ``arguments``: under a fresh id, waiting for nobody, remembered by nobody."""
-        code, payload = self._with_arguments(arguments)
-        made = self._submission(fresh_id(), self.spec(code), payload, code)
-        made.dependencies, made.sources, made.idempotency_key, made.given_id = (), (), None, False
-        return made
+        """What travels when a flow has found the ``arguments``: under a fresh id, waiting for nobody.
 
-    def _with_arguments(self, arguments: Mapping[str, Any]) -> tuple[Code | None, Payload]:
+        Idempotency and the fallback are seen to by the flow's executor, which knows the arguments.
+        """
+        code, payload, shares = self._with_arguments(arguments)
+        return Submission(fresh_id(), self.name, self.spec(code), payload, code=code, shares=shares)
+
+    def _with_arguments(self, arguments: Mapping[str, Any]) -> tuple[Code | None, Payload, tuple[str, ...]]:
         what = f"the input of {self._label()}"
+        inputs = dict(arguments) if self.carries_code else {**(self.input_data or {}), **arguments}
+        shares = shared_in(inputs.values())
         if not self.carries_code:
-            return None, dumps(({**(self.input_data or {}), **arguments}, self.metadata or {}), what)
-        return capture(type(self), self._label()), dumps((self.state(), dict(arguments), self.metadata or {}), what)
+            return None, dumps((inputs, self.metadata or {}), what), shares
+        return capture(type(self), self._label()), dumps((self.state(), inputs, self.metadata or {}), what), shares
 
     def spec(self, code: Code | None = None) -> TaskSpec:
         """What all submissions of such a task share; equal declarations give the same object."""
@@ -332,14 +337,24 @@ class Task:
             return str(self.id)
         return str(self.__dict__.setdefault("id", fresh)) if first else fresh
 
-    def _submission(self, task_id: str, spec: TaskSpec, payload: Any, code: Code | None) -> Submission:
+    def _submission(self, task_id: str, spec: TaskSpec, payload: Any, code: Code | None, shares: tuple[str, ...]) -> Submission:
         fallback = self.fallback
         if isinstance(fallback, Task):
             fallback = fallback.submission()
         elif fallback is not None:
             fallback = dumps(fallback, f"the fallback of {self._label()}")
         return Submission(
-            task_id, self.name, spec, payload, self.dependencies, code, self.idempotency_key, fallback, self._given_id, self._sources
+            task_id,
+            self.name,
+            spec,
+            payload,
+            self.dependencies,
+            code,
+            self.idempotency_key,
+            fallback,
+            self._given_id,
+            shares,
+            self._sources,
         )
 
     def _own_inputs(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ class Undo(Task):
     """Calls another task's ``revert`` with ``arguments``, on a worker that could have executed it."""
 
     def __init__(self, task: Task, arguments: Mapping[str, Any]) -> None:
-        super().__init__(task.name, task.processor, skills=task.skills, priority=task.priority, metadata=task.metadata)
+        super().__init__(task.name, task.processor, skills=task.skills, priority=task.priority, expires_in=task.expires_in)
         self.task = task
         self.arguments = dict(arguments)
 

@@ -7,13 +7,20 @@ from typing import Any
 
 import pytest
 
-from callboard.engines import AsyncExecutor, Executor, ParallelExecutor, SyncExecutor
+from callboard.engines import AsyncExecutor, DistributedExecutor, Executor, ParallelExecutor, SyncExecutor
+from callboard.playground import Playground
 
-KINDS = ("sync", "threads", "processes", "async")
+KINDS = ("sync", "threads", "processes", "async", "distributed")
+ELSEWHERE = ("processes", "distributed")
+"""Where an instance does not outlive an attempt."""
+
+_stages: list[Playground] = []
 
 
 def make_executor(kind: str, **options: Any) -> Executor:
     """An executor of a kind, with two places where it has any."""
+    if kind == "distributed":
+        return DistributedExecutor(_stages[0], max_submitted=2, **options)
     if kind == "sync":
         return SyncExecutor(**options)
     if kind == "threads":
@@ -23,8 +30,19 @@ def make_executor(kind: str, **options: Any) -> Executor:
     return AsyncExecutor(max_workers=2, **options)
 
 
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Playground]:
+    """A playground with two plain workers, for all tests of this folder."""
+    with Playground("engines").play(workers=2) as stage:
+        _stages.append(stage)
+        yield stage
+        _stages.clear()
+
+
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
+    if request.param == "distributed":
+        request.getfixturevalue("stage")
     return str(request.param)
 
 

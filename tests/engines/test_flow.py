@@ -216,15 +216,15 @@ class Sleeps(Task):
 
 def test_an_attempt_that_overruns_is_not_waited_for(executor: Executor) -> None:
     flow = LinearFlow("f").add(Sleeps(timeout=0.2))
-    with pytest.raises(TaskTimedOut, match=r"longer than its 0\.2 seconds"):
+    with pytest.raises(TaskTimedOut, match=r"ran longer than its timeout of 0\.2 s"):
         executor.execute(flow, {"seconds": 5}).unwrap()
     assert executor.execute(Sleeps(timeout=20), {"seconds": 0}).output == "slept"
 
 
 def test_a_deadline_is_a_deadline(executor: Executor) -> None:
-    result = executor.execute(LinearFlow("f").add(Sleeps(), Note("never")), {"seconds": 5}, deadline=0.3)
+    result = executor.execute(LinearFlow("f").add(Sleeps(), Note("never")), {"seconds": 2}, deadline=0.3)
     assert (result.status, result.states["never"]) == (FlowStatus.CANCELLED, "pending")
-    assert result.duration < 4
+    assert result.duration < 2
     assert "was not done after 0.3 seconds" in str(result.error)
 
 
@@ -236,6 +236,7 @@ def test_a_cancelled_run_begins_nothing_more(executor: Executor) -> None:
 
 class Flaky(Task):
     def execute(self, good: int) -> str:
+        self.notify("tried")
         if self.attempt < good:
             raise ConnectionError(f"attempt {self.attempt}")
         return f"attempt {self.attempt}"
@@ -246,12 +247,12 @@ def test_a_tasks_own_policy_comes_before_its_flows_controller(executor: Executor
     assert executor.execute(flow, {"good": 2}).output == "attempt 2"
     assert heard.of("reverted") == []
     assert executor.execute(flow, {"good": 9}).status is FlowStatus.REVERTED
-    assert heard.of("running").count("Flaky") == 2 + 4
+    assert len(heard.said("tried")) == 2 + 4
 
 
 def test_a_policy_that_does_not_know_the_error_gives_up(executor: Executor, heard: Heard) -> None:
     executor.execute(Flaky(retry_policy=RetryPolicy(max_attempts=5, retry_on=(KeyError,))), {"good": 9})
-    assert heard.of("running") == ["Flaky"]
+    assert len(heard.said("tried")) == 1
 
 
 class Other(Task):

@@ -24,7 +24,7 @@ from callboard.flows import (
     UnorderedFlow,
 )
 from callboard.messages.failure import Failure
-from tests.engines.conftest import Heard
+from tests.engines.conftest import ELSEWHERE, Heard
 
 
 class Provide(Task):
@@ -371,8 +371,8 @@ class Pid(Task):
         return os.getpid()
 
 
-def test_only_processes_run_elsewhere(executor: Executor, kind: str) -> None:
-    assert (executor.execute(Pid()).output == os.getpid()) is (kind != "processes")
+def test_atoms_run_where_the_executor_says(executor: Executor, kind: str) -> None:
+    assert (executor.execute(Pid()).output == os.getpid()) is (kind not in ELSEWHERE)
 
 
 def test_the_short_form_gives_all_names_or_the_original_error() -> None:

@@ -6,7 +6,7 @@ from callboard import RetryPolicy
 from callboard.engines import Executor
 from callboard.flows import FlowStatus
 from callboard.messages.status import TaskStatus
-from tests.engines.conftest import Heard
+from tests.engines.conftest import ELSEWHERE, Heard
 from tests.engines.seed_sample import (
     AttemptReadingTask,
     CorrectedWorkflow,
@@ -43,7 +43,7 @@ def test_the_corrected_workflow_completes(executor: Executor) -> None:
 
 
 def test_the_retrying_task_counts_on_its_instance(executor: Executor, kind: str, heard: Heard) -> None:
-    if kind == "processes":
+    if kind in ELSEWHERE:
         pytest.skip("nothing that an instance counts outlives an attempt in another process")
     # As in the sample, in hundredths of its seconds.
     retry_policy = RetryPolicy(max_attempts=3, backoff_factor=2, initial_delay_seconds=0.01)
