@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from callboard.actors.uplink import Settled
 from callboard.messages.codec import Packed
@@ -47,6 +47,12 @@ class Attempt:
         self.abandoned = False  # its ending was told already, whatever still becomes of it
         self.parked = 0  # how many waits for other tasks it is in
         self.future: asyncio.Future[Any] | Any | None = None  # of an async one, by which it can be cancelled
+
+
+class Said(NamedTuple):
+    """An event that was published by the code of a task, on its way to the host's actor."""
+
+    frames: list[Any]
 
 
 class Finished:

@@ -15,6 +15,14 @@ from callboard.messages.task import Submission, TaskSpec
 from callboard.messages.wire import Assign, Deliver, Outcomes, Submit
 
 
+MAX_UNACKNOWLEDGED = 256 * 1024 * 1024
+"""Bytes of results that are kept for a client that does not acknowledge them; the oldest go first."""
+
+
+class Missed(Exception):
+    """A message refers to an earlier one, which did not come: the connection was cut between."""
+
+
 class Peer:
     """One connected worker or client."""
 
@@ -27,6 +35,8 @@ class Peer:
         self.acked = 0  # the number of its last report that came
         self.strikes = 0
         self.unreachable = False
+        self.unreachable_since = 0.0
+        self._unacknowledged = 0
         self._delivered = 0
         self._deliveries: deque[tuple[int, list[Any]]] = deque()
         self._specs: dict[int, TaskSpec] = {}  # by its own numbers
@@ -48,7 +58,11 @@ class Peer:
     def acknowledged(self, number: int) -> None:
         """It has all deliveries up to this one."""
         while self._deliveries and self._deliveries[0][0] <= number:
-            self._deliveries.popleft()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        _, frames = self._deliveries.popleft()
+        self._unacknowledged -= sum(map(len, frames))
 
     # -- to a worker ------------------------------------------------------------------------
 
@@ -126,13 +140,18 @@ class Peer:
         self._delivered += 1
         frames = encode(Deliver(number=self._delivered, outcomes=told, sizes=laid.sizes, large=laid.large), laid.frames)
         self._deliveries.append((self._delivered, frames))
+        self._unacknowledged += sum(map(len, frames))
+        while self._unacknowledged > MAX_UNACKNOWLEDGED and len(self._deliveries) > 1:
+            self._let_go()
         return frames
 
     # -- from a client ----------------------------------------------------------------------
 
     def submissions(self, message: Submit, payloads: list[Packed], codes: dict[str, bytes]) -> list[Submission]:
-        """The tasks of a message. Raises `WireError` where it refers to what was never sent."""
+        """The tasks of a message. Raises `WireError` where it refers to what cannot be there, `Missed` where to what is not."""
         self._specs.update(message.specs or {})
+        if not self._specs.keys() >= set(message.spec_of):
+            raise Missed
         rows = len(message.ids)
         digests = message.codes or []
         if len(payloads) < rows + len(digests):
@@ -154,9 +173,8 @@ class Peer:
                 made[row].fallback = made[index]
         except (KeyError, IndexError) as error:
             raise WireError(f"a submit that refers to what was not sent: {error}") from None
-        missing = [spec.code for spec in (message.specs or {}).values() if spec.code is not None and spec.code not in codes]
-        if missing:
-            raise WireError(f"a submit without its code {missing[0]}")
+        if any(submission.spec.code is not None and submission.spec.code not in codes for submission in made):
+            raise Missed
         held = set((message.fallback_tasks or {}).values())
         return [submission for row, submission in enumerate(made) if row not in held]
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from callboard.actors.attempt import Attempt, Finished
+from callboard.actors.announcement import announcement
+from callboard.actors.attempt import Attempt, Finished, Said
 from callboard.actors.client import Client
 from callboard.actors.crew import Crew
 from callboard.actors.request import ProcessRequest
@@ -19,7 +20,7 @@ from callboard.messages.code import restore
 from callboard.messages.codec import MAX_PAYLOAD, pack, unpack
 from callboard.messages.context import current
 from callboard.messages.errors import TaskFailed
-from callboard.messages.failure import Failure
+from callboard.messages.failure import MAX_TEXT, Failure, shortened
 from callboard.messages.outcome import Outcome
 from callboard.messages.payload import dumps, loads
 from callboard.messages.result import TaskResult
@@ -57,7 +58,7 @@ class Execution:
         """Publish something that an attempt says, if it is heard."""
         if topic.startswith("task.") and topic not in self.heard:
             return
-        self._post((attempt, topic, data, time.time()))
+        self._post(Said(announcement(topic, data, time.time(), self.max_payload, attempt.task_id)))
 
     def run(self, attempt: Attempt, seat: int) -> None:
         """Carry out one attempt and post how it ended. Runs in a slot's thread; raises nothing."""
@@ -80,7 +81,7 @@ class Execution:
             if success:
                 finished = Finished(attempt, Ending.COMPLETED, micros, packed)
             else:
-                error = error or f"worker {self._worker.name!r} answered that it did not succeed"
+                error = shortened(error or f"worker {self._worker.name!r} answered that it did not succeed", MAX_TEXT)
                 finished = Finished(attempt, Ending.FAILED, micros, packed, error, None, self._again(attempt, None))
         except BaseException as problem:  # the user's code; SystemExit and the like must not end a slot either
             finished = self._failed(attempt, problem, (time.perf_counter_ns() - begun) // 1000)

@@ -10,12 +10,13 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any
 
-from callboard.actors.attempt import Attempt, Finished
+from callboard.actors.announcement import announcement
+from callboard.actors.attempt import Attempt, Finished, Said
 from callboard.actors.client import Client, waited
 from callboard.actors.dump import stacks
 from callboard.actors.execution import Execution, Noting
@@ -25,10 +26,8 @@ from callboard.actors.request import ProcessRequest
 from callboard.actors.turn import TurnMailbox
 from callboard.actors.uplink import Question, Uplink, settled
 from callboard.actors.worker import ProcessWorker
-from callboard.messages.codec import Packed, columns, encode, pack
+from callboard.messages.codec import Packed, columns, encode, portions, weight
 from callboard.messages.context import current
-from callboard.messages.errors import CannotPickle
-from callboard.messages.payload import dumps
 from callboard.messages.task import Submission, TaskSpec
 from callboard.messages.wire import (
     AnyMessage,
@@ -45,7 +44,6 @@ from callboard.messages.wire import (
     Probe,
     Recall,
     Report,
-    Say,
     Watch,
     Welcome,
 )
@@ -68,6 +66,11 @@ class Parked:
     def __init__(self, attempt: Attempt, parked: bool) -> None:
         self.attempt = attempt
         self.parked = parked
+
+
+def _burden(finished: Finished) -> int:
+    weighs = weight(finished.output) + len(finished.error or "")
+    return weighs if finished.failure is None else weighs + finished.failure.size
 
 
 class WorkerClient(Client):
@@ -123,7 +126,7 @@ class HostLink:
 
     def say(self, topic: str, data: dict[str, Any]) -> None:
         """Publish an event that is no task's."""
-        self._host.mailbox.post((None, topic, data, time.time()))
+        self._host.mailbox.post(Said(announcement(topic, data, time.time(), self._host.client.max_payload)))
 
 
 class WorkerHost(PeerActor):
@@ -190,12 +193,16 @@ class WorkerHost(PeerActor):
             leaving=self._leaving is not None,
         )
 
-    def welcomed(self, message: Welcome, again: bool, same_manager: bool) -> None:
+    def welcomed(self, message: Welcome, again: bool) -> None:
         """Say again what the manager may have missed."""
         self.execution.max_payload = self.client.max_payload = message.max_payload
+        self._specs.clear()  # from here on the manager counts anew
         if again:
             for _, _, _, frames in self._reports:
                 self.send(frames)
+            for attempt in self._held.values():
+                if attempt.parked:
+                    self.send(encode(Park(task_id=attempt.task_id, parked=True)))
             self.uplink.rejoined()
 
     def refused(self) -> None:
@@ -233,6 +240,9 @@ class WorkerHost(PeerActor):
                 self.execution.codes[digest] = blob if isinstance(blob, bytes) else b"".join(frame.bytes for frame in blob.frames)
         inputs = settled(message.inputs, payloads) if message.inputs is not None else []
         attempts = []
+        if not self._specs.keys() >= set(message.spec_of):
+            self.greet()  # an earlier message was lost on the way: the manager learns from the hello what did not come
+            return
         columns_of = zip(message.ids, message.names, message.fences, message.spec_of, message.times, payloads[:rows], strict=True)
         for task_id, name, fence, number, submitted, payload in columns_of:
             spec = self._specs[number]
@@ -331,44 +341,30 @@ class WorkerHost(PeerActor):
 
     def _pass_on(self, item: Any) -> None:
         if isinstance(item, Parked):
-            if item.attempt.task_id in self._held:
+            if self._held.get(item.attempt.task_id) is item.attempt:
                 self.send(encode(Park(task_id=item.attempt.task_id, parked=item.parked)))
         elif isinstance(item, Leave):
             self._leave()
         elif isinstance(item, Question):
             self.uplink.ask(item)
-        elif isinstance(item[0], Submission):
-            self.uplink.submit_asking(*item)
+        elif isinstance(item, Said):
+            self.send(item.frames)
         else:
-            self._say(*item)
-
-    def _say(self, attempt: Attempt | None, topic: str, data: dict[str, Any], when: float) -> None:
-        plain, rich = split(data)
-        try:
-            payloads = [pack(dumps(rich, f"the data of event {topic!r}"), self.client.max_payload)] if rich else []
-        except CannotPickle as error:
-            plain, payloads = {**plain, "error": str(error)}, []
-        laid = columns(payloads)
-        message = Say(
-            topic=topic,
-            task_id=attempt.task_id if attempt is not None else None,
-            time=when,
-            data=plain,
-            rich=bool(payloads),
-            sizes=laid.sizes,
-            large=laid.large,
-        )
-        self.send(encode(message, laid.frames))
+            self.uplink.submit_asking(*item)
 
     def _report(self, finished: list[Finished]) -> None:
         rows = []
         for item in finished:
             attempt = item.attempt
-            if self._held.pop(attempt.task_id, None) is not None:
+            # Another attempt at the same task may have come meanwhile, when this one was taken for lost.
+            if self._held.get(attempt.task_id) is attempt:
+                del self._held[attempt.task_id]
                 self._timed.pop(attempt.task_id, None)
                 rows.append(item)
-        if not rows:
-            return
+        for portion in portions(rows, _burden):
+            self._send_report(portion)
+
+    def _send_report(self, rows: Sequence[Finished]) -> None:
         laid = columns([row.output for row in rows])
         self._report_number += 1
         ids = [row.attempt.task_id for row in rows]
@@ -437,20 +433,3 @@ class WorkerHost(PeerActor):
             self._report([Finished(attempt, Ending.TIMED_OUT, int((attempt.spec.timeout or 0.0) * 1e6))])
         else:
             self._abandon(attempt, Ending.TIMED_OUT)
-
-
-def split(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An event's data as plain values, which travel in the header and can be matched, and the rest, which is pickled."""
-    plain = {key: value for key, value in data.items() if _plain(value)}
-    return plain, {key: value for key, value in data.items() if key not in plain}
-
-
-def _plain(value: Any) -> bool:
-    kind = type(value)
-    if kind is float:
-        return math.isfinite(value)
-    if kind is list:
-        return len(value) <= 1000 and all(map(_plain, value))
-    if kind is dict:
-        return len(value) <= 1000 and all(type(key) is str and _plain(item) for key, item in value.items())
-    return value is None or kind is str or kind is int or kind is bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -10,19 +11,19 @@ from typing import Any
 import pykka
 from pykka.messages import ProxyCall
 
+from callboard.actors.announcement import announcement, split
 from callboard.actors.client import Client, waited
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.rule import Rule
-from callboard.actors.host import split
 from callboard.actors.manager import LOCAL, TaskManager
 from callboard.actors.peer import Endpoint, PeerActor, Versions
 from callboard.actors.uplink import Question, Uplink
 from callboard.events.topic import Pattern
-from callboard.messages.codec import Packed, columns, encode, pack
+from callboard.messages.codec import Packed, encode
 from callboard.messages.errors import PlaygroundClosed
 from callboard.messages.payload import dumps
 from callboard.messages.task import Submission, fresh_id
-from callboard.messages.wire import AnyMessage, Goodbye, Hello, Say, Terms, Welcome
+from callboard.messages.wire import AnyMessage, Goodbye, Hello, Terms, Welcome
 
 
 class LocalLink:
@@ -105,7 +106,8 @@ class ClientLink(PeerActor):
 
     def say(self, topic: str, data: dict[str, Any]) -> None:
         """Publish an event."""
-        self.mailbox.post(lambda: self._send_event(topic, data))
+        frames = announcement(topic, data, time.time(), self.client.max_payload)
+        self.mailbox.post(lambda: self.send(frames))
 
     def _ordered(self, order: Any) -> Any:
         answer: Future[Any] = Future()
@@ -114,21 +116,12 @@ class ClientLink(PeerActor):
 
     # -- the actor's thread -----------------------------------------------------------------
 
-    def _send_event(self, topic: str, data: dict[str, Any]) -> None:
-        import time
-
-        plain, rich = split(data)
-        payloads: list[Packed] = [pack(dumps(rich, f"the data of event {topic!r}"))] if rich else []
-        laid = columns(payloads)
-        message = Say(topic=topic, time=time.time(), data=plain, rich=bool(rich), sizes=laid.sizes, large=laid.large)
-        self.send(encode(message, laid.frames))
-
     def hello(self) -> Hello:
         """Who this client is."""
         mine = Versions.here()
         return Hello(python=mine.python, cloudpickle=mine.cloudpickle, peer="client", name=self.name, epoch=self.epoch)
 
-    def welcomed(self, message: Welcome, again: bool, same_manager: bool) -> None:
+    def welcomed(self, message: Welcome, again: bool) -> None:
         """Say again what the manager may have missed."""
         self.client.max_payload = message.max_payload
         if again:

@@ -50,6 +50,8 @@ logger = logging.getLogger("callboard")
 LOCAL = "local"
 """The client id of the process that the manager lives in."""
 PROBE_EVERY = 0.5
+CLIENT_PATIENCE = 300.0
+"""Seconds for which results, and the rules that start tasks, are kept for a client that cannot be reached."""
 UNREACHABLE_PATIENCE = 0.25
 """Seconds to wait for the supervisor's word about a local worker that cannot be reached: it knows what was running."""
 
@@ -86,6 +88,7 @@ class TaskManager(SocketActor):
         self.reception = Reception(self)
         self.codes: dict[str, bytes] = {}
         self.supervisor: Supervisor | None = None
+        self.dismissed = False
         self.folder = Path(tempfile.mkdtemp(prefix="callboard-"))
         self.local_endpoint = f"ipc://{self.folder}/tasks"
         self.events_endpoint = f"ipc://{self.folder}/events"
@@ -264,13 +267,23 @@ class TaskManager(SocketActor):
     def lost(self, peer: Peer, reason: str, now: float) -> None:
         """A peer cannot be reached. Of a local worker's death the supervisor knows more, and says it at once."""
         if peer.kind == "client":
-            self.reception.forget(peer)
+            self._miss(peer, now)
         elif peer.token is None:
             self.reception.forget(peer)
             self.dispatcher.lost(peer.identity, now, reason)
         elif not peer.unreachable:
             peer.unreachable = True
             self.dispatcher.agenda.at(now + UNREACHABLE_PATIENCE, self._still_unreachable, (peer, reason))
+
+    def _miss(self, peer: Peer, now: float) -> None:
+        # A client may be cut off for a while; what ends meanwhile is kept for it.
+        if not peer.unreachable:
+            peer.unreachable, peer.unreachable_since = True, now
+            self.dispatcher.agenda.at(now + CLIENT_PATIENCE, self._forget_client, peer)
+
+    def _forget_client(self, peer: Peer, now: float) -> None:
+        if peer.unreachable and now >= peer.unreachable_since + CLIENT_PATIENCE and self.reception.peers.get(peer.identity) is peer:
+            self.reception.forget(peer)
 
     def _still_unreachable(self, subject: tuple[Peer, str], now: float) -> None:
         peer, reason = subject
@@ -416,7 +429,8 @@ class TaskManager(SocketActor):
         self.dispatcher.cancel([task_id for task_id, entry in entries.items() if not entry.final], True, time.monotonic())
 
     def dismiss(self) -> None:
-        """Tell all peers that it is over."""
+        """Tell all peers that it is over, and those that still come."""
+        self.dismissed = True
         now = time.monotonic()
         for peer in list(self.reception.peers.values()):
             self.send(peer, encode(Goodbye()), now)

@@ -59,6 +59,7 @@ class PeerActor(SocketActor):
         self.identity = secrets.token_hex(16)
         self.epoch: str | None = None
         self.connected = False
+        self._greeting = False  # a hello is under way, so that asking for one again asks for the same
 
     def open(self) -> None:
         """Connect; the hello follows when the handshake has succeeded."""
@@ -96,8 +97,8 @@ class PeerActor(SocketActor):
 
     def _monitored(self, event: int) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self.connected = True
-            self.send(encode(self.hello()))
+            self.connected, self._greeting = True, False
+            self.greet()
         elif event == zmq.EVENT_DISCONNECTED:
             self.connected = False
         else:
@@ -116,18 +117,25 @@ class PeerActor(SocketActor):
             logger.warning("the manager at %s sent what is no message: %s", self.endpoint.address, error)
             return
         if isinstance(message, Welcome):
-            again, same_manager = self.epoch is not None, self.epoch == message.epoch
+            again = self.epoch is not None
             self.epoch = message.epoch
-            self.welcomed(message, again, same_manager)
+            self._greeting = False
+            self.welcomed(message, again)
             if not self.joined.done():
                 self.joined.set_result(message)
         elif isinstance(message, Refusal):
             self._refused(message.reason)
             self.refused()
         elif isinstance(message, Rejoin):
-            self.send(encode(self.hello()))
+            self.greet()
         else:
             self.hear(message, payloads)
+
+    def greet(self) -> None:
+        """Say hello, unless the answer to an earlier one is still to come."""
+        if not self._greeting:
+            self._greeting = True
+            self.send(encode(self.hello()))
 
     def send(self, frames: list[Any]) -> None:
         """Send a message; the socket's queue is not bounded, credit and backlog bound what goes in."""
@@ -139,8 +147,8 @@ class PeerActor(SocketActor):
         """Who we are and what we have."""
         raise NotImplementedError
 
-    def welcomed(self, message: Welcome, again: bool, same_manager: bool) -> None:
-        """The manager has taken us in; ``again`` after a reconnect, to the ``same_manager`` or to its successor."""
+    def welcomed(self, message: Welcome, again: bool) -> None:
+        """The manager has taken us in; ``again`` after a reconnect, be it to the same manager or to its successor."""
 
     def refused(self) -> None:
         """The manager will not have us."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from callboard.actors.courier import Peer
+from callboard.actors.courier import Missed, Peer
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.dispatch.rule import Rule
@@ -90,6 +90,8 @@ class Reception:
                 self._dispatch(peer, message, payloads, now)
             elif not isinstance(message, Goodbye):
                 self._send_stranger(identity, Rejoin())
+        except Missed:
+            self._send_stranger(identity, Rejoin())
         except WireError as error:
             self._strike(identity, peer, error, now)
 
@@ -123,6 +125,8 @@ class Reception:
         if warning is not None:
             logger.warning("%s %r: %s", message.peer, message.name, warning)
         peer = self.peers.get(identity)
+        if peer is not None and (peer.kind, peer.token) != (message.peer, message.token):
+            raise WireError("a peer that says hello again as somebody else")
         again: list[list[Any]] = []
         if peer is None:
             peer = self.peers[identity] = Peer(identity, message.peer, message.name, message.token)
@@ -143,6 +147,8 @@ class Reception:
             manager.send(peer, frames, now)
         if message.peer == "worker":
             self._worker_joins(peer, message, now)
+        if manager.dismissed:
+            manager.send(peer, encode(Goodbye()), now)
 
     def _worker_joins(self, peer: Peer, message: Hello, now: float) -> None:
         info = WorkerInfo(
