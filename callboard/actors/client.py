@@ -16,7 +16,7 @@ from callboard.actors.uplink import Backlog
 from callboard.messages.codec import MAX_PAYLOAD, Packed, pack
 from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClosed
 from callboard.messages.failure import Failure
-from callboard.messages.payload import OUT_OF_BAND
+from callboard.messages.payload import OUT_OF_BAND, dumps
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Source, Submission, Submittable
 
@@ -194,6 +194,14 @@ class Client:
         elif fallback is not None:
             submission.fallback = pack(fallback, self.max_payload, f"the fallback of task {submission.name!r}")
         return submission
+
+    def packed_value(self, value: Any) -> Packed:
+        """A value of its own, as it is now, ready to travel; `PayloadTooLarge` when it may not."""
+        payload = dumps(value, "a shared value")
+        if isinstance(payload, list):
+            # It is kept for long, so that what could be changed meanwhile is copied.
+            payload = [part if memoryview(part).readonly else bytes(part) for part in payload]
+        return pack(payload, self.max_payload, "a shared value")
 
     def _enter(self, link: Link, submission: Submission, taker: TaskHandle | Sink) -> None:
         task_id = submission.task_id

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.ledger import Ledger
 from callboard.messages.code import Code
 from callboard.messages.codec import Packed, columns, encode, pack, weight
 from callboard.messages.errors import WireError
@@ -42,6 +43,7 @@ class Peer:
         self._specs: dict[int, TaskSpec] = {}  # by its own numbers
         self._known_specs: set[int] = set()  # by ours
         self._known_codes: set[str] = set()
+        self._known_values: set[str] = set()
 
     def reconnected(self) -> list[list[Any]]:
         """It may have missed anything: what it knows is told anew; returns the deliveries to be sent again."""
@@ -54,6 +56,7 @@ class Peer:
         """An assignment was not sent, or did not come: what it told is told again by the next."""
         self._known_specs.clear()
         self._known_codes.clear()
+        self._known_values.clear()
 
     def acknowledged(self, number: int) -> None:
         """It has all deliveries up to this one."""
@@ -66,8 +69,8 @@ class Peer:
 
     # -- to a worker ------------------------------------------------------------------------
 
-    def assign(self, entries: Sequence[Entry], epoch: str, ledger: Mapping[str, Entry], codes: Mapping[str, bytes]) -> list[Any]:
-        """The message that assigns these tasks."""
+    def assign(self, entries: Sequence[Entry], epoch: str, ledger: Ledger, codes: Mapping[str, bytes]) -> list[Any]:
+        """The message that assigns these tasks, with what they need and the worker has not seen yet."""
         payloads: list[Packed] = []
         specs: dict[int, TaskSpec] = {}
         new_codes: dict[str, bytes] = {}
@@ -76,6 +79,7 @@ class Peer:
         failures: dict[int, int] = {}
         events: dict[int, dict[str, Any]] = {}
         dependents: dict[int, tuple[str, ...]] = {}
+        new_values: list[str] = []
         for row, entry in enumerate(entries):
             submission = entry.submission
             assert submission is not None
@@ -96,10 +100,13 @@ class Peer:
                 failures[row] = entry.failures
             if submission.dependencies:
                 dependents[row] = submission.dependencies
+            if submission.shares:
+                new_values += [value_id for value_id in submission.shares if value_id not in self._known_values]
+                self._known_values.update(submission.shares)
             if entry.rare.event is not None:
                 events[row] = entry.rare.event
-        inputs, needs = self._inputs(dependents, ledger, payloads) if dependents else (None, None)
-        laid = columns([*payloads, *map(pack, new_codes.values())])
+        inputs, needs = self._inputs(dependents, ledger.entries, payloads) if dependents else (None, None)
+        laid = columns([*payloads, *map(ledger.values.packed, new_values), *map(pack, new_codes.values())])
         message = Assign(
             epoch=epoch,
             acked=self.acked,
@@ -114,6 +121,7 @@ class Peer:
             inputs=inputs,
             needs=needs,
             events=events or None,
+            values=new_values or None,
             codes=list(new_codes) or None,
             sizes=laid.sizes,
             large=laid.large,
@@ -129,6 +137,12 @@ class Peer:
                 rows.setdefault(task_id, len(rows))
         needs = {row: [rows[task_id] for task_id in ids] for row, ids in dependents.items()}
         return outcomes([ledger[task_id] for task_id in rows], payloads), needs
+
+    def forget(self, value_ids: list[str]) -> list[str]:
+        """These shared values are no longer needed; returns those that the worker has."""
+        known = [value_id for value_id in value_ids if value_id in self._known_values]
+        self._known_values.difference_update(known)
+        return known
 
     # -- to a client ------------------------------------------------------------------------
 
@@ -165,6 +179,8 @@ class Peer:
             ]
             for row, ids in (message.dependencies or {}).items():
                 made[row].dependencies = tuple(ids)
+            for row, value_ids in (message.shares or {}).items():
+                made[row].shares = tuple(value_ids)
             for row, key in (message.keys or {}).items():
                 made[row].idempotency_key = key
             for row, index in (message.fallback_values or {}).items():
@@ -179,13 +195,16 @@ class Peer:
         return [submission for row, submission in enumerate(made) if row not in held]
 
 
-def burden(entry: Entry, ledger: Mapping[str, Entry]) -> int:
-    """What a task to be assigned weighs in a message."""
+def burden(entry: Entry, ledger: Ledger, counted: set[str]) -> int:
+    """What a task to be assigned weighs in a message; shared values that are ``counted`` already weigh nothing."""
     submission = entry.submission
     assert submission is not None
     weighs = weight(submission.payload)  # type: ignore[arg-type]
     if submission.dependencies:
-        weighs += sum(100 + weight(ledger[task_id].output) for task_id in submission.dependencies)
+        weighs += sum(100 + weight(ledger.entries[task_id].output) for task_id in submission.dependencies)
+    if submission.shares:
+        weighs += sum(weight(ledger.values.packed(value_id)) for value_id in submission.shares if value_id not in counted)
+        counted.update(submission.shares)
     return weighs if entry.rare.event is None else weighs + 4096
 
 

@@ -28,10 +28,12 @@ from callboard.actors.uplink import Question, Uplink, settled
 from callboard.actors.worker import ProcessWorker
 from callboard.messages.codec import Packed, columns, encode, portions, weight
 from callboard.messages.context import current
+from callboard.messages.shared import keep, let_go
 from callboard.messages.task import Submission, TaskSpec
 from callboard.messages.wire import (
     AnyMessage,
     Assign,
+    Drop,
     Dump,
     Dumped,
     Ending,
@@ -220,6 +222,8 @@ class WorkerHost(PeerActor):
             self._hand_back(set(message.ids) or None)
         elif isinstance(message, Halt):
             self._halt(message)
+        elif isinstance(message, Drop):
+            let_go(message.ids)
         elif isinstance(message, Watch):
             heard = {"task.started": message.started, "task.progress": message.progress}
             self.execution.heard = frozenset(topic for topic, wanted in heard.items() if wanted)
@@ -235,6 +239,10 @@ class WorkerHost(PeerActor):
         rows = len(message.ids)
         if message.specs is not None:
             self._specs.update(message.specs)
+        if message.values is not None:
+            start = len(payloads) - len(message.values) - len(message.codes or ())
+            for value_id, packed in zip(message.values, payloads[start:], strict=False):
+                keep(value_id, packed)
         if message.codes is not None:
             for digest, blob in zip(message.codes, payloads[len(payloads) - len(message.codes) :], strict=True):
                 self.execution.codes[digest] = blob if isinstance(blob, bytes) else b"".join(frame.bytes for frame in blob.frames)

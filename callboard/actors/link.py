@@ -63,6 +63,16 @@ class LocalLink:
         """Have them start it no longer."""
         self.ask("drop_rule", {"rule_id": rule_id})
 
+    def put(self, value_id: str, packed: Packed) -> None:
+        """Keep a value for tasks."""
+        values = self._manager.dispatcher.ledger.values
+        self._manager.mailbox.post(lambda: values.put(value_id, LOCAL, packed))
+
+    def drop(self, value_id: str) -> None:
+        """Nobody here will pass the value any more. Called by a finaliser."""
+        values = self._manager.dispatcher.ledger.values
+        self._manager.mailbox.post(lambda: values.drop(value_id))
+
     def say(self, topic: str, data: dict[str, Any]) -> None:
         """Publish an event."""
         plain, rich = split(data)
@@ -104,6 +114,14 @@ class ClientLink(PeerActor):
         """Have them start it no longer."""
         self._ordered(lambda answer: self.uplink.drop_rule(rule_id, answer))
 
+    def put(self, value_id: str, packed: Packed) -> None:
+        """Keep a value for tasks; returns when the manager has it."""
+        self._ordered(lambda answer: self.uplink.put(value_id, packed, answer))
+
+    def drop(self, value_id: str) -> None:
+        """Nobody here will pass the value any more. Called by a finaliser."""
+        self.mailbox.post(lambda: self.uplink.drop(value_id))
+
     def say(self, topic: str, data: dict[str, Any]) -> None:
         """Publish an event."""
         frames = announcement(topic, data, time.time(), self.client.max_payload)
@@ -140,8 +158,10 @@ class ClientLink(PeerActor):
         for item in items:
             if type(item) is Submission:
                 submissions.append(item)
-            else:
-                item()
+                continue
+            self.uplink.submit(submissions)  # in the order in which they came: an order may be about them
+            submissions = []
+            item()
         self.uplink.submit(submissions)
 
     def close(self) -> None:

@@ -89,7 +89,7 @@ class Mailbox:
         self._items: deque[Any] = deque()
         self._envelopes: deque[Any] = deque()
         self._wake = Wake()
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # a finaliser may put something while its thread is in `put` already
         self._asleep = False
         self._closed = False
         self._poller = zmq.Poller()

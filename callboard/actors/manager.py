@@ -22,7 +22,7 @@ from callboard.actors.authenticator import ENDPOINT as ZAP_ENDPOINT
 from callboard.actors.authenticator import serve as answer_zap
 from callboard.actors.client import Client, Ended
 from callboard.actors.courier import Peer, burden, keep_code, weigh_outcome
-from callboard.actors.dispatch.command import Assign, Deliver, Halt, Kill, Notice, Publish, Recall, Warn
+from callboard.actors.dispatch.command import Assign, Deliver, Forget, Halt, Kill, Notice, Publish, Recall, Warn
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.rule import Rule
@@ -38,7 +38,7 @@ from callboard.messages.errors import CannotBind, PayloadTooLarge, PlaygroundClo
 from callboard.messages.failure import Failure
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission
-from callboard.messages.wire import Ending, Goodbye, Probe, Report, Watch
+from callboard.messages.wire import Drop, Ending, Goodbye, Probe, Report, Watch
 from callboard.messages.wire import Halt as HaltMessage
 from callboard.messages.wire import Recall as RecallMessage
 
@@ -181,7 +181,11 @@ class TaskManager(SocketActor):
         for item in items:
             if type(item) is Submission:
                 submissions.append(item)
-            elif isinstance(item, Death):
+                continue
+            if submissions:  # in the order in which they came: an order may be about them
+                self.submit_local(submissions, now)
+                submissions = []
+            if isinstance(item, Death):
                 self._died(item, now)
             elif isinstance(item, Expected):
                 self._expected(item, now)
@@ -320,6 +324,8 @@ class TaskManager(SocketActor):
             self._tell(command.worker_id, HaltMessage(ids=command.ids, force=command.force), now)
         elif type(command) is Kill:
             self._kill(command, now)
+        elif type(command) is Forget:
+            self._forget(command.ids, now)
         elif type(command) is Warn:
             logger.warning("%s", command.text)
 
@@ -327,8 +333,9 @@ class TaskManager(SocketActor):
         peer = self.reception.peers.get(command.worker_id)
         if peer is None:
             return
-        ledger = self.dispatcher.ledger.entries
-        for entries in portions(command.entries, lambda entry: burden(entry, ledger)):
+        ledger = self.dispatcher.ledger
+        counted: set[str] = set()
+        for entries in portions(command.entries, lambda entry: burden(entry, ledger, counted)):
             frames = peer.assign(entries, self.epoch, ledger, self.codes)
             if fits(frames):
                 self.send(peer, frames, now)
@@ -360,6 +367,12 @@ class TaskManager(SocketActor):
         if peer is not None:
             for entries in portions(command.entries, weigh_outcome):
                 self.send(peer, peer.deliver(entries), now)
+
+    def _forget(self, value_ids: list[str], now: float) -> None:
+        for peer in list(self.reception.peers.values()):
+            known = peer.forget(value_ids)
+            if known:
+                self.send(peer, encode(Drop(ids=known)), now)
 
     def _kill(self, command: Kill, now: float) -> None:
         peer = self.reception.peers.get(command.worker_id)

@@ -25,6 +25,7 @@ from callboard.messages.wire import (
     AnyMessage,
     Ask,
     Cancel,
+    Drop,
     Dumped,
     Goodbye,
     HandBack,
@@ -32,6 +33,7 @@ from callboard.messages.wire import (
     Leaving,
     Park,
     Probe,
+    Put,
     Refusal,
     Rejoin,
     Report,
@@ -75,6 +77,7 @@ class Reception:
         if peer.token is not None:
             self._tokens.pop(peer.token, None)
         self._dispatcher.endings.rules.drop_client(peer.identity)
+        self._dispatcher.ledger.values.drop_client(peer.identity)
 
     def hear(self, frames: list[zmq.Frame], now: float) -> None:
         """Deal with one message."""
@@ -195,6 +198,11 @@ class Reception:
             dispatcher.lost(identity, now, "left")
         elif isinstance(message, Ask):
             self._ask(peer, message, now)
+        elif isinstance(message, Put):
+            self._put(peer, message, payloads, now)
+        elif isinstance(message, Drop):
+            for value_id in message.ids:
+                dispatcher.ledger.values.drop(value_id)
         elif isinstance(message, Dumped):
             self._manager.dumps.heard(identity, message)
         else:
@@ -227,6 +235,12 @@ class Reception:
 
             ended = [Ended.by(submission.task_id, submission.name, error) for submission, error in refused]
             self._manager.send(peer, peer.deliver(ended), now)
+
+    def _put(self, peer: Peer, message: Put, payloads: list[Packed], now: float) -> None:
+        if len(payloads) != 1:
+            raise WireError("a value to be put without its one payload")
+        self._dispatcher.ledger.values.put(message.id, peer.identity, payloads[0])
+        self._manager.send(peer, encode(Answer(number=message.ask)), now)
 
     def _add_rule(self, peer: Peer, message: Submit, submissions: list[Submission], now: float) -> None:
         terms = message.rule

@@ -16,7 +16,7 @@ from callboard.messages.errors import CallboardError, TaskFailed
 from callboard.messages.failure import Failure
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission, TaskSpec
-from callboard.messages.wire import Ack, Answer, AnyMessage, Ask, Deliver, Outcomes, Submit, Terms, at
+from callboard.messages.wire import Ack, Answer, AnyMessage, Ask, Deliver, Drop, Outcomes, Put, Submit, Terms, at
 
 Send = Callable[[list[Any]], None]
 
@@ -83,6 +83,7 @@ class Uplink:
         self._numbers = itertools.count(1)
         self._questions: dict[int, Question] = {}
         self._rules: dict[str, tuple[Terms, Submission]] = {}
+        self._values: dict[str, Packed] = {}
 
     def submit(self, submissions: Sequence[Submission], again: bool = False, ask: int | None = None) -> None:
         """Send tasks to the manager, in as few messages as they fit in."""
@@ -102,6 +103,19 @@ class Uplink:
         """Have them start it no longer."""
         self._rules.pop(rule_id, None)
         self.ask(Question("drop_rule", {"rule_id": rule_id}, answer))
+
+    def put(self, value_id: str, packed: Packed, answer: Future[Any]) -> None:
+        """Have the manager keep a value, now and after every reconnect."""
+        self._values[value_id] = packed
+        number = next(self._numbers)
+        self._questions[number] = Question("put", {}, answer)
+        laid = columns([packed])
+        self._send(encode(Put(id=value_id, ask=number, sizes=laid.sizes, large=laid.large), laid.frames))
+
+    def drop(self, value_id: str) -> None:
+        """Have it keep the value no longer than tasks need it."""
+        if self._values.pop(value_id, None) is not None:
+            self._send(encode(Drop(ids=[value_id])))
 
     def _send_tasks(
         self, submissions: Sequence[Submission], again: bool = False, ask: int | None = None, rule: Terms | None = None
@@ -130,6 +144,7 @@ class Uplink:
             spec_of=spec_of,
             specs=specs or None,
             dependencies={index: list(row.dependencies) for index, row in enumerate(rows) if row.dependencies} or None,
+            shares={index: list(row.shares) for index, row in enumerate(rows) if row.shares} or None,
             keys={index: row.idempotency_key for index, row in enumerate(rows) if row.idempotency_key is not None} or None,
             fallback_values=fallback_values or None,
             fallback_tasks=fallback_tasks or None,
@@ -165,12 +180,14 @@ class Uplink:
         """A manager has taken us in again: what has no result is submitted again, open questions are asked again."""
         self._spec_numbers.clear()
         self._codes.clear()
-        self.submit(list(self._open.values()), again=True)
         questions, self._questions = self._questions, {}
+        for value_id, packed in list(self._values.items()):
+            self.put(value_id, packed, Future())
+        self.submit(list(self._open.values()), again=True)
         for terms, template in list(self._rules.values()):
             self.add_rule(terms, template, Future())
         for question in questions.values():
-            if question.what in ("submit", "add_rule"):
+            if question.what in ("submit", "add_rule", "put"):
                 # It was said again above, so that the manager has it now one way or the other.
                 _resolve(question.answer, None)
             else:

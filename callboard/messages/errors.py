@@ -69,6 +69,10 @@ class OutputReleased(CallboardError):
     """A late dependency ended so long ago that its output was let go; submit dependents before or soon after it ends."""
 
 
+class UnknownValue(CallboardError):
+    """A task uses a shared value that is not there: its stage has ended, or it was put on another one."""
+
+
 # -- how a task can end -----------------------------------------------------------------------
 
 

@@ -90,7 +90,8 @@ class BreakerNumbers(BaseModel):
 class Submission:
     """One submission of a task: the shared spec and what is its own. A plain record, since there are millions.
 
-    ``given_id`` says that a person chose the id, so that it must be fresh. ``dependencies`` are task ids.
+    ``given_id`` says that a person chose the id, so that it must be fresh. ``dependencies`` are task ids, ``shares`` ids
+    of shared values (see `messages.shared`) that its payload refers to.
     ``fallback`` is a payload (a value that stands in) or a Submission (a task that does). ``sources`` are the tasks
     behind ``dependencies`` that nobody may have submitted yet; they stay here and do not travel.
     """
@@ -103,6 +104,7 @@ class Submission:
         "idempotency_key",
         "name",
         "payload",
+        "shares",
         "sources",
         "spec",
         "task_id",
@@ -119,6 +121,7 @@ class Submission:
         idempotency_key: str | None = None,
         fallback: Payload | Large | Submission | None = None,
         given_id: bool = False,
+        shares: tuple[str, ...] = (),
         sources: tuple[Source, ...] = (),
     ) -> None:
         self.task_id = task_id
@@ -130,6 +133,7 @@ class Submission:
         self.idempotency_key = idempotency_key
         self.fallback = fallback
         self.given_id = given_id
+        self.shares = shares
         self.sources = sources
 
 

@@ -162,6 +162,7 @@ class Submit(Carrier):
     given: Rows | None = None
     fallback_values: dict[int, int] | None = None  # row -> index among the payloads
     fallback_tasks: dict[int, int] | None = None  # row -> row of the task that stands in, held until then
+    shares: dict[int, Ids] | None = None  # row -> shared values that it uses
     codes: Names | None = None
     again: bool = False  # after a reconnect: what is known already is no duplicate
     ask: int | None = None  # number of a question: is it accepted?
@@ -171,7 +172,8 @@ class Submit(Carrier):
 
 
 class Assign(Carrier):
-    """Tasks for a worker. Payloads: one a task, then outputs of ``inputs``, then code blobs in the order of ``codes``."""
+    """Tasks for a worker. Payloads: one a task, then outputs of ``inputs``, then shared values in the order of ``values``,
+    then code blobs in the order of ``codes``."""
 
     kind: Literal["assign"] = "assign"
     epoch: str
@@ -187,6 +189,7 @@ class Assign(Carrier):
     inputs: Outcomes | None = None
     needs: dict[int, Rows] | None = None  # row -> rows of inputs
     events: dict[int, dict[str, Any]] | None = None
+    values: Ids | None = None
     codes: Names | None = None
 
     COLUMNS: ClassVar[tuple[str, ...]] = ("ids", "names", "spec_of", "fences", "times")
@@ -220,6 +223,21 @@ class Ending:
     FAILED = 1
     CANCELLED = 2
     TIMED_OUT = 3
+
+
+class Put(Carrier):
+    """A value, the one payload, that a client's tasks are going to use; ``ask`` is the number of a question: is it there?"""
+
+    kind: Literal["put"] = "put"
+    id: Id
+    ask: int
+
+
+class Drop(Message):
+    """Shared values that a client has no handle of any more, or that a worker need not keep."""
+
+    kind: Literal["drop"] = "drop"
+    ids: Ids
 
 
 class Recall(Message):
@@ -376,6 +394,8 @@ AnyMessage = Annotated[
     | Submit
     | Assign
     | Report
+    | Put
+    | Drop
     | Recall
     | HandBack
     | Halt

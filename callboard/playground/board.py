@@ -16,8 +16,9 @@ from callboard.events.topic import check_topic
 from callboard.events.where import check_where
 from callboard.messages.errors import InvalidSetting, PlaygroundClosed
 from callboard.messages.result import TaskResult
+from callboard.messages.shared import SharedValue
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import Submittable
+from callboard.messages.task import Submittable, fresh_id
 from callboard.playground.group import tasks_for
 
 if TYPE_CHECKING:
@@ -80,6 +81,20 @@ class Board:
         except asyncio.CancelledError:
             handle.cancel()
             raise
+
+    def put(self, value: Any) -> SharedValue:
+        """Keep a value for many tasks: pass what this returns as an argument, and each worker is sent the value once.
+
+        It may be an argument of a function or a top-level value of ``input_data``; tasks get the value itself and must
+        not change it. It is let go when the returned object is gone and no open task needs it. From another process this
+        waits until the manager has the value. Raises `CannotPickle`, `PayloadTooLarge`, `PlaygroundClosed`; a task that
+        uses it on another stage, or after this one has ended, fails with `UnknownValue`.
+        """
+        link = self._the_link()
+        packed = self._client.packed_value(value)
+        shared = SharedValue(fresh_id(), link.drop)
+        link.put(shared.value_id, packed)
+        return shared
 
     def fan_out(
         self,

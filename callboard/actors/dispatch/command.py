@@ -82,13 +82,19 @@ class Publish(NamedTuple):
     notices: list[Notice]
 
 
+class Forget(NamedTuple):
+    """Have workers let go of these shared values."""
+
+    ids: list[str]
+
+
 class Warn(NamedTuple):
     """Write a line to the log."""
 
     text: str
 
 
-Command = Assign | Recall | Halt | Kill | Deliver | Publish | Warn
+Command = Assign | Recall | Halt | Kill | Deliver | Publish | Forget | Warn
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from callboard.actors.dispatch.agenda import Agenda
 from callboard.actors.dispatch.attendance import Attendance
 from callboard.actors.dispatch.backlog import Backlog
-from callboard.actors.dispatch.command import Command, Halt, Outbox
+from callboard.actors.dispatch.command import Command, Forget, Halt, Outbox
 from callboard.actors.dispatch.ending import Endings
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.intake import Intake
@@ -23,7 +23,7 @@ from callboard.actors.dispatch.roster import Roster, WorkerInfo, WorkerRecord
 from callboard.actors.dispatch.setback import Setbacks
 from callboard.actors.dispatch.shortage import Shortage
 from callboard.messages.codec import Packed
-from callboard.messages.errors import CallboardError, DependencyCycle, DuplicateTask, UnknownTask
+from callboard.messages.errors import CallboardError, DependencyCycle, DuplicateTask, UnknownTask, UnknownValue
 from callboard.messages.task import Submission
 from callboard.messages.wire import Ending, Report
 
@@ -81,7 +81,7 @@ class Dispatcher:
             if known is None:
                 try:
                     self._intake.take_in(submission, client, now)
-                except DependencyCycle as error:
+                except (DependencyCycle, UnknownValue) as error:
                     refused.append((submission, error))
             elif not again:
                 refused.append((submission, DuplicateTask(submission.task_id)))
@@ -256,6 +256,9 @@ class Dispatcher:
         if self.endings.held:
             self.agenda.at(now, _nothing, None)  # the rest in the next step
         self.ledger.tidy()
+        gone = self.ledger.values.take_gone()
+        if gone:
+            self.outbox.others.append(Forget(gone))
         return self.outbox.take()
 
     def _match(self, now: float) -> None:

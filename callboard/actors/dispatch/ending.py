@@ -45,7 +45,7 @@ class Endings:
         self.twins = Twins(ledger.history)
         self.held: deque[Held] = deque()
         """Submissions of the dispatcher's own that are still to be taken in."""
-        self.rules = RuleBook(max_chain)
+        self.rules = RuleBook(max_chain, ledger.values)
         self.wanted: set[str] = set()
         """Topics of tasks and workers that somebody listens to; for others nothing is built."""
 

@@ -11,7 +11,7 @@ from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.roster import Roster
 from callboard.actors.dispatch.setback import Setbacks
 from callboard.actors.dispatch.shortage import Shortage
-from callboard.messages.errors import DependencyCycle, OutputReleased, UnknownDependency
+from callboard.messages.errors import DependencyCycle, OutputReleased, UnknownDependency, UnknownValue
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission, fresh_id
 from callboard.messages.wire import Ending
@@ -48,7 +48,7 @@ class Intake:
         self.stamp = 0
 
     def take_in(self, submission: Submission, client: str, now: float, rare: Rare = NOTHING_RARE) -> None:
-        """Make a task of a submission whose id is not taken. Raises `DependencyCycle`, and has then done nothing."""
+        """Make a task of a submission whose id is not taken. Raises `DependencyCycle` or `UnknownValue`, and has then done nothing."""
         self._sequence += 1
         entry = Entry(submission, client, self._categories.of(submission.spec), self._sequence, self.stamp, rare)
         key = submission.idempotency_key
@@ -108,9 +108,15 @@ class Intake:
             if submission.task_id in self._ledger.entries:
                 submission = _renamed(submission)
             if rare.stand_in_for is None:
-                self.take_in(submission, client, now, rare)
+                self._take_in_follow_on(submission, client, rare, now)
             elif not rare.stand_in_for.final:
                 self._take_in_fallback(submission, client, rare, rare.stand_in_for, now)
+
+    def _take_in_follow_on(self, submission: Submission, client: str, rare: Rare, now: float) -> None:
+        try:
+            self.take_in(submission, client, now, rare)
+        except UnknownValue:
+            pass  # the rule was dropped in this very step, and its values with it
 
     def _take_in_fallback(self, submission: Submission, client: str, rare: Rare, replaced: Entry, now: float) -> None:
         try:
@@ -147,4 +153,5 @@ def _renamed(submission: Submission) -> Submission:
         submission.code,
         submission.idempotency_key,
         submission.fallback,
+        shares=submission.shares,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.level import Levels
+from callboard.actors.dispatch.value import Values
 from callboard.messages.codec import size_of
 from callboard.messages.errors import DependencyCycle
 from callboard.messages.status import TaskStatus
@@ -31,6 +32,7 @@ class Ledger:
         self.awaited: dict[str, dict[Entry, None]] = {}  # open tasks, by the unknown id that they wait for
         self.open = 0
         self.levels = Levels(self.entries, self.awaited)
+        self.values = Values()
         self.history = history
         self._kept_outputs = kept_outputs
         self._kept_bytes = kept_bytes
@@ -43,15 +45,18 @@ class Ledger:
     def add(self, entry: Entry) -> Entry | None:
         """Enter a new task and count what it waits for; returns a dependency that did not complete, if there is one.
 
-        Raises `DependencyCycle`, and has then not entered it.
+        Raises `DependencyCycle` or `UnknownValue`, and has then not entered it.
         """
         submission = entry.submission
         assert submission is not None
+        if submission.shares or submission.fallback is not None:
+            self.values.use(submission)
         self.entries[entry.task_id] = entry
         if submission.dependencies or entry.rare.leader is not None:
             circle = self.levels.place(entry)
             if circle is not None:
                 del self.entries[entry.task_id]
+                self.values.release(submission)
                 raise DependencyCycle(circle)
         self.open += 1
         if self.awaited:
@@ -93,8 +98,11 @@ class Ledger:
         self.open -= 1
         submission = entry.submission
         entry.submission = None
-        if submission is not None and submission.dependencies:
-            self._unwire(entry, _distinct(submission.dependencies))
+        if submission is not None:
+            if submission.dependencies:
+                self._unwire(entry, _distinct(submission.dependencies))
+            if submission.shares or submission.fallback is not None:
+                self.values.release(submission)
         self._recent.append(entry)
         dependents = entry.dependents
         entry.dependents = None

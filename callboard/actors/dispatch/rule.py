@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.entry import Held, Rare
+from callboard.actors.dispatch.value import Values
 from callboard.events.chain import next_depth
 from callboard.events.topic import Pattern
 from callboard.events.where import matches
@@ -27,25 +28,30 @@ class Rule(NamedTuple):
 class RuleBook:
     """The rules in force."""
 
-    def __init__(self, max_chain: int) -> None:
+    def __init__(self, max_chain: int, values: Values) -> None:
         self._max_chain = max_chain
+        self._values = values
         self._rules: dict[str, Rule] = {}
         self._heeded: dict[str, bool] = {}
 
     def add(self, rule: Rule) -> None:
-        """Put a rule in force."""
+        """Put a rule in force. Raises `UnknownValue`."""
+        self._values.use(rule.template)
+        self.drop(rule.rule_id)
         self._rules[rule.rule_id] = rule
         self._heeded.clear()
 
     def drop(self, rule_id: str) -> None:
         """Take a rule out of force; unknown ones are no error."""
-        self._rules.pop(rule_id, None)
+        rule = self._rules.pop(rule_id, None)
+        if rule is not None:
+            self._values.release(rule.template)
         self._heeded.clear()
 
     def drop_client(self, client: str) -> None:
         """Take out all rules of a client that has gone."""
-        self._rules = {rule_id: rule for rule_id, rule in self._rules.items() if rule.client != client}
-        self._heeded.clear()
+        for rule_id in [rule_id for rule_id, rule in self._rules.items() if rule.client == client]:
+            self.drop(rule_id)
 
     def heed(self, topic: str) -> bool:
         """Whether any rule looks at the topic."""
@@ -70,6 +76,7 @@ class RuleBook:
         submission = Submission(
             fresh_id(), template.name, template.spec, template.payload, template.dependencies, template.code, fallback=template.fallback
         )
+        submission.shares = template.shares
         rare = Rare()
         rare.depth, rare.event = depth, describe(notice)
         return Held(submission, rule.client, rare)
