@@ -317,7 +317,7 @@ class TaskManager(SocketActor):
         elif type(command) is Deliver:
             self._deliver(command, now)
         elif type(command) is Publish:
-            self.publisher.publish(command.notices)
+            self.publisher.publish(command.notices, time.time() - (time.monotonic() - now))
         elif type(command) is Recall:
             self._tell(command.worker_id, RecallMessage(ids=command.ids), now)
         elif type(command) is Halt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,23 +59,26 @@ class Publisher:
         """Which of the topics of tasks and workers anybody listens to."""
         return {topic for topic in KNOWN_TOPICS if self.wants(topic)}
 
-    def publish(self, notices: Iterable[Notice]) -> None:
-        """Send events, those of one topic that follow each other in one message."""
+    def publish(self, notices: Iterable[Notice], now: float) -> None:
+        """Send events, those of one topic that follow each other in one message.
+
+        They happened ``now`` (seconds since the epoch), unless they say otherwise: what followed from them, such as the
+        start of a task, may have a later time already when they are sent.
+        """
         run: list[Notice] = []
         for notice in notices:
             if run and run[0].topic != notice.topic:
-                self._publish_run(run)
+                self._publish_run(run, now)
                 run = []
             if self.wants(notice.topic):
                 run.append(notice)
         if run:
-            self._publish_run(run)
+            self._publish_run(run, now)
 
-    def _publish_run(self, run: list[Notice]) -> None:
+    def _publish_run(self, run: list[Notice], now: float) -> None:
         topic = run[0].topic
         first = self._sequences.get(topic, 0) + 1
         self._sequences[topic] = first + len(run) - 1
-        now = time.time()
         laid = columns([notice.rich for notice in run if notice.rich is not None])
         message = Published(
             epoch=self._epoch,

@@ -57,8 +57,7 @@ class Board:
         Raises `CannotPickle`, `PayloadTooLarge`, `BacklogFull`, `PlaygroundClosed`, and for a task with a given id
         `DuplicateTask` and `DependencyCycle`.
         """
-        if not hasattr(task, "submission"):
-            raise InvalidSetting(f"only a Task can be submitted, not {task!r}; for a function use f.task(...) or .executor.submit(f, ...)")
+        _check_task(task)
         return self._client.submit(task)
 
     @overload
@@ -148,6 +147,7 @@ class Board:
         check_where(where)
         if where is not None and not isinstance(where, Mapping):
             raise InvalidSetting("start= rules are kept by the manager, so that where must be a mapping, not a function")
+        _check_task(start)
         link = self._the_link()
         rule_id = link.add_rule(topic, dict(where or {}), self._client.packed(start.submission()))
         return Rule(lambda: link.drop_rule(rule_id))
@@ -190,6 +190,11 @@ class Board:
 
     def _the_bus(self) -> EventBus:
         raise NotImplementedError
+
+
+def _check_task(task: object) -> None:
+    if not hasattr(task, "submission"):
+        raise InvalidSetting(f"only a Task can be submitted, not {task!r}; for a function use f.task(...) or .executor.submit(f, ...)")
 
 
 class ManagerView:
