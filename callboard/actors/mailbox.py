@@ -154,7 +154,8 @@ class Mailbox:
             if self._envelopes:
                 return self._envelopes.popleft()
             if self._closed:
-                return self._items.popleft() if self._items else Parcel(Mail([], [], []))
+                self._take()  # with what is no envelope nobody deals any more
+                return self._envelopes.popleft() if self._envelopes else Parcel(Mail([], [], []))
             readable = self._wait()
             frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]] = []
             ready: list[int] = []
