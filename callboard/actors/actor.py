@@ -90,6 +90,8 @@ class SocketActor(pykka.ThreadingActor):
         """Pass mail on; a mistake in handling one message must not end the actor, and all that depend on it."""
         if not isinstance(message, Mail):
             return super().on_receive(message)
+        if self._shut:
+            return None  # it stopped in another thread than the one that still had its hand in the mailbox
         try:
             if message.error is not None:
                 raise message.error

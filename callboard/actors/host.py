@@ -54,6 +54,8 @@ LEAVE_PATIENCE = 2.0
 """Seconds that a leaving worker waits for its last report to be acknowledged."""
 SLICE = 0.001
 """Seconds for which tasks are run in the actor's thread before it reports."""
+SAME_REQUEST = 0.5
+"""Seconds within which being asked to leave again is no second request: launchers pass on signals that came here, too."""
 ABANDON_PATIENCE = 5.0
 """Seconds that the other slots get to finish when a slot is stuck in a task that was given up."""
 
@@ -144,6 +146,8 @@ class WorkerHost(PeerActor):
         self.client.attach(HostLink(self))
         self.uplink = Uplink(self.send, self.client.deliver)
         self.execution = Execution(worker, self.client, self.mailbox.post, note)
+        self.stuck = False
+        """Whether a task that would not stop holds one of the threads."""
         self.ended = threading.Event()
         """Set when the worker has nothing more to do and its process may end."""
         self._held: dict[str, Attempt] = {}  # queued and running
@@ -166,9 +170,6 @@ class WorkerHost(PeerActor):
     def open(self) -> None:
         """Connect, and have a second thread stand by for when a task takes long in the first."""
         super().open()
-        self._stand_by()
-
-    def _stand_by(self) -> None:
         threading.Thread(target=self._actor_loop_running, name="callboard-standby", daemon=True).start()
 
     # -- the conversation -------------------------------------------------------------------
@@ -289,8 +290,6 @@ class WorkerHost(PeerActor):
         # A slice at a time, so that the manager can send more while the rest is done.
         crew, turns = self.execution.crew, self._turns
         more = True
-        if not turns.attended:
-            self._stand_by()  # who stood by runs a task that waits for others
         while more:
             turns.lend()
             more = crew.run_here(SLICE)
@@ -327,7 +326,7 @@ class WorkerHost(PeerActor):
 
     def _abandon(self, attempt: Attempt, ending: int) -> None:
         """Tell the ending of an attempt that will not stop, and leave: its thread is lost, and the process with it."""
-        attempt.abandoned = True
+        attempt.abandoned = self.stuck = True
         elapsed = time.monotonic() - (attempt.started or time.monotonic())
         # In this order: what is to be tried again must not come back here, where it would be taken for running.
         self._leave_once()
@@ -346,9 +345,10 @@ class WorkerHost(PeerActor):
             elif type(item) is Submission:
                 submissions.append(item)
             else:
+                self.uplink.submit(submissions)  # first, since a question may be about them
+                submissions = []
                 self._pass_on(item)
-        if submissions:
-            self.uplink.submit(submissions)
+        self.uplink.submit(submissions)
         if finished:
             self._report(finished)
 
@@ -404,7 +404,7 @@ class WorkerHost(PeerActor):
     def _leave(self) -> None:
         if self._leaving is None:
             self._leave_once()
-        else:
+        elif time.monotonic() - self._leaving > SAME_REQUEST:
             # Asked a second time: what runs is handed back as well, to be done elsewhere.
             self._give_up_at = 0.0
 
@@ -422,6 +422,11 @@ class WorkerHost(PeerActor):
         if self._leaving is not None:
             times.append(now + 0.02)
         return min(times, default=None)
+
+    def close(self) -> None:
+        """Disconnect; this may happen in either thread, and the other one waits for its turn."""
+        super().close()
+        self._turns.release()
 
     def tick(self) -> None:
         """Stop what overran; end when all is done."""
