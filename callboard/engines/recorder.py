@@ -63,7 +63,7 @@ class Recorder:
         resolution = resolution_of(self.values.machine)
         if resolution != self._resolution:
             self._resolution = resolution
-            self.changes.append(StoreValue(RESOLUTION, encode([resolution.everything, dict(resolution.retries)], RESOLUTION)))
+            self.changes.append(StoreValue(RESOLUTION, encode([resolution.everything, resolution.retries, resolution.doomed], RESOLUTION)))
         if self.changes:
             changes, self.changes = self.changes, []
             self.journal.commit(changes)
@@ -115,8 +115,7 @@ class Recorder:
         for node in values.failures:
             values.blame(values.plan.nodes[node].controller, node)
         if RESOLUTION in snapshot.values:
-            everything, retries = snapshot.values[RESOLUTION].load()
-            self._resolution = Resolution(everything, retries)
+            self._resolution = Resolution(*snapshot.values[RESOLUTION].load())
         return standings, self._resolution
 
     def _recall_result(self, node: int, result: Any) -> None:

@@ -47,6 +47,7 @@ class FlowMachine:
         self._to_revert: list[tuple[int, int]] = []
         self._failures: deque[tuple[int, int]] = deque()
         self._sleeps: deque[Sleep] = deque()
+        self.doomed: dict[int, set[int]] = {}
         self._decided: set[int] = set()
         self._work: deque[int] = deque()
         self.extend()
@@ -214,10 +215,7 @@ class FlowMachine:
     def _next_consult(self) -> Command | None:
         while self._failures:
             node, controller = self._failures[0]
-            if self.reverting[node]:
-                self._failures.popleft()
-            elif controller < 0:
-                self._failures.popleft()
+            if controller < 0:
                 self._revert_all()
                 self._settle()
             else:
@@ -243,6 +241,8 @@ class FlowMachine:
             node = plan.nodes[number]
             if (node.votes or node.condition is not None) and number not in self._decided:
                 return Decide(number)
+            if number in self.doomed:
+                continue
             if self._ignored and self._lacks_provider(number):
                 self._ignore(number, Depth.ATOM)
                 self._settle()
@@ -295,7 +295,9 @@ class FlowMachine:
         if self.reverting[node] or self.state[node] is not _S.PENDING:
             return
         known = self.plan.nodes[node]
-        if known.kind <= Kind.RETRY or ((known.votes or known.condition) and node not in self._decided):
+        if node in self.doomed:
+            self._work.append(node)
+        elif known.kind <= Kind.RETRY or ((known.votes or known.condition) and node not in self._decided):
             self._offer(node)
         else:
             self._work.append(node)
@@ -313,9 +315,17 @@ class FlowMachine:
             elif node in self.retries:
                 if not self.blocked[node]:
                     self._run_again(node)
-            elif self.state[node] is _S.PENDING and not self.waiting[node] and self.plan.nodes[node].kind > Kind.RETRY:
-                self._decided.discard(node)
-                self._set(node, _S.COMPLETED)
+            elif self.state[node] is _S.PENDING and not self.waiting[node]:
+                self._pass(node)
+
+    def _pass(self, node: int) -> None:
+        if node in self.doomed:
+            self._ignored = True
+            del self.doomed[node]
+            self._set(node, _S.IGNORED)
+        elif self.plan.nodes[node].kind > Kind.RETRY:
+            self._decided.discard(node)
+            self._set(node, _S.COMPLETED)
 
     def _lacks_provider(self, node: int) -> bool:
         """Whether a required input would have come from atoms that were all ignored, and nothing else gives it."""
@@ -325,13 +335,12 @@ class FlowMachine:
         return False
 
     def _ignore(self, node: int, depth: Depth) -> None:
-        self._ignored = True
+        """Have a node ignored, and what is behind it as far as ``depth`` reaches: each when all before it are done."""
         for other in reach(self.plan, node, depth):
-            if self.state[other] is _S.PENDING and not self.reverting[other]:
-                self._set(other, _S.IGNORED)
+            self.doomed.setdefault(other, set()).add(node)
         if self.plan.nodes[node].kind > Kind.RETRY:
             self._decided.add(node)
-            self._arrive(node)
+        self._arrive(node)
 
     # -- inside: moving back ----------------------------------------------------------------------
 
@@ -357,6 +366,12 @@ class FlowMachine:
         for node in nodes:
             self.reverting[node] = True
             self._work.append(node)
+        self._failures = deque(failure for failure in self._failures if not self.reverting[failure[0]])
+        # Deciders that are reverted will be asked again.
+        for node, targets in list(self.doomed.items()):
+            targets.difference_update([target for target in targets if self.reverting[target]])
+            if not targets:
+                del self.doomed[node]
 
     def _undo(self, node: int) -> None:
         """Revert a node over which everything is clear, as far as that needs nobody's doing."""

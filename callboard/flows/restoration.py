@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from callboard.flows.machine import FlowMachine
@@ -21,16 +21,22 @@ class Standing(NamedTuple):
 
 
 class Resolution(NamedTuple):
-    """What was being done about failures: everything reverted, or the flows of some controllers, to be tried again."""
+    """What was decided and is under way: everything is reverted, or the flows of some controllers, to be tried again after
+    a delay; and which atoms are to be ignored, by the atoms or flows (as numbers) whose deciders said so."""
 
     everything: bool = False
     retries: Mapping[str, float] = {}
+    doomed: Mapping[str, Sequence[int]] = {}
 
 
 def resolution_of(machine: FlowMachine) -> Resolution:
     """What the machine is doing about failures now."""
     nodes = machine.plan.nodes
-    return Resolution(machine.all_reverting, {nodes[node].name: delay for node, delay in machine.retries.items()})
+    return Resolution(
+        machine.all_reverting,
+        {nodes[node].name: delay for node, delay in machine.retries.items()},
+        {nodes[node].name: sorted(targets) for node, targets in machine.doomed.items()},
+    )
 
 
 def restore(machine: FlowMachine, standings: Mapping[str, Standing], resolution: Resolution) -> None:
@@ -47,6 +53,9 @@ def restore(machine: FlowMachine, standings: Mapping[str, Standing], resolution:
     for name, delay in resolution.retries.items():
         if name in machine.plan.index:
             machine.retries[machine.plan.index[name]] = delay
+    for name, targets in resolution.doomed.items():
+        if name in machine.plan.index:
+            machine.doomed[machine.plan.index[name]] = set(targets)
     order = machine.plan.order()
     _mark_reverting(machine, resolution)
     _pass_forward(machine, order)

@@ -18,8 +18,8 @@ from callboard.messages.failure import Failure
 from callboard.messages.outcome import Outcome
 from callboard.messages.payload import Payload, dumps
 from callboard.messages.result import TaskResult
-from callboard.messages.status import TaskStatus
 from callboard.messages.shared import shared_in
+from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission, TaskSpec, WorkKind, fresh_id
 
 _LEFT_BEHIND = frozenset({"_sent_as", "dependencies", "_sources", "retry_policy", "breaker", "fallback", "idempotency_key"})
