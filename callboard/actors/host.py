@@ -170,6 +170,9 @@ class WorkerHost(PeerActor):
     def open(self) -> None:
         """Connect, and have a second thread stand by for when a task takes long in the first."""
         super().open()
+        self._stand_by()
+
+    def _stand_by(self) -> None:
         threading.Thread(target=self._actor_loop_running, name="callboard-standby", daemon=True).start()
 
     # -- the conversation -------------------------------------------------------------------
@@ -290,6 +293,8 @@ class WorkerHost(PeerActor):
         # A slice at a time, so that the manager can send more while the rest is done.
         crew, turns = self.execution.crew, self._turns
         more = True
+        if not turns.attended:
+            self._stand_by()  # who stood by runs a task that waits for others
         while more:
             turns.lend()
             more = crew.run_here(SLICE)

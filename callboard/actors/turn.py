@@ -3,7 +3,8 @@
 Handing each task to a second thread and its result back costs two thread switches, more than a short task itself. So a
 worker's actor runs tasks in its own thread, and lends its turn at the mailbox meanwhile. A standby thread, in the same
 loop of the same actor, takes the turn only when it was lent for longer than `PATIENCE`; the first thread then becomes the
-standby when it is done. (The pattern is Leader/Followers: Schmidt et al., Pattern-Oriented Software Architecture 2.)
+standby when it is done. There are as many as tasks that wait for other tasks, and one more. (The pattern is
+Leader/Followers: Schmidt et al., Pattern-Oriented Software Architecture 2.)
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class TurnMailbox(Mailbox):
         self._lock = threading.Lock()
         self._holder: int | None = None
         self._lent_since: float | None = None
-        self._resting = False
+        self._waiting = 0
+        self._resting = 0
         self._over = False
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
 
@@ -43,9 +45,13 @@ class TurnMailbox(Mailbox):
     def lend(self) -> None:
         """Let another thread take the turn if `reclaim` is long in coming. By the holder alone."""
         self._lent_since = time.monotonic()
-        if self._resting:
-            self._resting = False
+        if 0 < self._waiting == self._resting:
             self._bell.put(None)
+
+    @property
+    def attended(self) -> bool:
+        """Whether a thread stands by, to whom the turn could be lent. For the holder, who has not lent it yet."""
+        return self._waiting > 0
 
     def reclaim(self) -> bool:
         """End the lending; False when the turn was taken, so that the actor's state must not be touched any more."""
@@ -58,25 +64,34 @@ class TurnMailbox(Mailbox):
     def release(self) -> None:
         """The actor has stopped, in whichever thread: let those that wait for a turn see it."""
         self._over = True
-        self._bell.put(None)
+        for _ in range(self._waiting):
+            self._bell.put(None)
 
     def _wait_for_turn(self, me: int) -> bool:
+        with self._lock:
+            self._waiting += 1
         looks = 0
-        while not self._over:
+        try:
+            while not self._over:
+                with self._lock:
+                    if self._holder is None or (self._lent_since is not None and time.monotonic() - self._lent_since >= PATIENCE):
+                        self._holder, self._lent_since = me, None
+                        return True
+                looks = 0 if self._lent_since is not None else looks + 1
+                if looks > REST_AFTER:
+                    self._rest()
+                    looks = 0
+                else:
+                    time.sleep(PATIENCE)
+            return False
+        finally:
             with self._lock:
-                if self._holder is None or (self._lent_since is not None and time.monotonic() - self._lent_since >= PATIENCE):
-                    self._holder, self._lent_since = me, None
-                    return True
-            looks = 0 if self._lent_since is not None else looks + 1
-            if looks > REST_AFTER:
-                self._rest()
-                looks = 0
-            else:
-                time.sleep(PATIENCE)
-        return False
+                self._waiting -= 1
 
     def _rest(self) -> None:
-        self._resting = True
+        with self._lock:
+            self._resting += 1
         if self._lent_since is None and not self._over:  # looked at again: it may have been lent just before
             self._bell.get()
-        self._resting = False
+        with self._lock:
+            self._resting -= 1
