@@ -121,6 +121,7 @@ class Dispatcher:
             entry = worker.inflight.get(task_id)
             if entry is not None and entry.fence == fence:
                 del worker.inflight[task_id]
+                worker.foreign.pop(task_id, None)
                 self._setbacks.again(entry, now)
             elif worker.foreign.get(task_id) == fence:
                 del worker.foreign[task_id]
@@ -156,6 +157,8 @@ class Dispatcher:
                 self._foreign_result(worker, report, row, payloads[row])
                 continue
             del inflight[task_id]
+            if worker.foreign:
+                worker.foreign.pop(task_id, None)  # of an earlier attempt of the same task a worker says nothing more
             entry.worker = None
             entry.worker_name = name
             entry.attempts += 1

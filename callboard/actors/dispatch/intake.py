@@ -56,6 +56,8 @@ class Intake:
             leader = self._endings.twins.leader(key)
             if leader is not None:
                 entry.own_rare().leader = leader
+        if rare.stand_in_for is not None:
+            rare.stand_in_for.own_rare().stand_in = entry
         broken = self._ledger.add(entry)
         if "task.submitted" in self._endings.wanted:
             self._endings.notice("task.submitted", entry, None, now)
@@ -80,6 +82,7 @@ class Intake:
 
     def _claim(self, entry: Entry, now: float) -> bool:
         """Whether the task was run, or is being run, for an earlier manager."""
+        runner = self._strays.runner(entry.task_id)
         orphan = self._strays.result(entry.task_id)
         if orphan is not None:
             entry.attempts, entry.micros, entry.worker_name = 1, orphan.report.micros[0], orphan.worker_name
@@ -90,7 +93,6 @@ class Intake:
             else:
                 self._setbacks.failed(entry, orphan.report, 0, orphan.output, now)
             return True
-        runner = self._strays.runner(entry.task_id)
         if runner is None:
             return False
         worker = self._roster.workers[runner[0]]
@@ -122,9 +124,8 @@ class Intake:
         try:
             self.take_in(submission, client, now, rare)
         except DependencyCycle as error:
+            replaced.rare.stand_in = None
             self._endings.refuse_stand_in(replaced, error, now)
-        else:
-            replaced.rare.stand_in = self._ledger.entries[submission.task_id]
 
     # -- what nobody will submit ----------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from callboard.actors.dispatch.entry import Entry
 
-STEPS = 50
+STEPS = 20
 """How far to look back before levels are raised instead."""
 
 
