@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pykka
+
 from callboard.actors.attempt import Attempt
 from callboard.actors.dispatch.agenda import Agenda
 from callboard.actors.dispatch.roster import WorkerRecord
@@ -25,7 +27,7 @@ from callboard.messages.wire import MAX_DUMP, Dump, Dumped
 
 PATIENCE = 2.0
 """Seconds that workers have to answer; one whose interpreter is held by C code cannot."""
-_FOLDERS = (Path(__file__).parent.parent, Path(asyncio.__file__).parent, Path(concurrent.futures.__file__).parent)
+_FOLDERS = [Path(str(module.__file__)).parent for module in (asyncio, concurrent.futures, pykka)] + [Path(__file__).parent.parent]
 _OURS = (*(f"{folder}{os.sep}" for folder in _FOLDERS), selectors.__file__, threading.__file__)
 
 

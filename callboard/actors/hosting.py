@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any
@@ -27,24 +28,28 @@ CONNECT_PATIENCE = 10.0
 """Seconds within which a remote worker must have been taken in."""
 
 
-def serve(worker: ProcessWorker, address: str, key: str | Path | None = None, patience: float = CONNECT_PATIENCE) -> None:
-    """Run a worker for a remote manager until either ends, or SIGTERM or SIGINT comes. See `ProcessWorker.join`."""
+def serve(worker: ProcessWorker, address: str, key: str | Path | None = None, patience: float = CONNECT_PATIENCE) -> bool:
+    """Run a worker for a remote manager until either ends, or SIGTERM or SIGINT comes. See `ProcessWorker.join`.
+
+    Returns whether it ended because a task would not stop: that one still holds a thread of this process, so that only
+    a new process can go on.
+    """
     parsed = Address.parse(address)
     endpoint = Endpoint(parsed.endpoint, read_connection(parsed, key))
     host = start(worker, endpoint, NoNote())
     with _Signals(host):
         try:
             host.joined.result(patience)
+            logger.info("worker %r joined %s", worker.name, parsed.endpoint)
+            host.ended.wait()
         except FutureTimeout:
+            raise CannotConnect(f"nobody answered at {parsed.endpoint} within {patience:g} s; is the manager running there?") from None
+        except CancelledError:
+            pass  # it was told to end before it had joined
+        finally:
             host.actor_ref.stop()
-            raise CannotConnect(f"nobody answered at {address} within {patience:g} s; is the manager running there?") from None
-        except BaseException:
-            host.actor_ref.stop()
-            raise
-        logger.info("worker %r joined %s", worker.name, address)
-        host.ended.wait()
-        host.actor_ref.stop()
-        worker_stop(worker.on_stop, worker.name)
+            worker_stop(worker.on_stop, worker.name)
+    return host.stuck
 
 
 def start(worker: ProcessWorker, endpoint: Endpoint, note: Noting, token: str | None = None) -> WorkerHost:

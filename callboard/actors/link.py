@@ -89,6 +89,8 @@ class ClientLink(PeerActor):
         self.name = name
         self.client = client
         self.uplink = Uplink(self.send, client.deliver)
+        self.over: Future[None] = Future()
+        """Done when the manager has said that it ends, or we have taken leave."""
 
     # -- any thread -------------------------------------------------------------------------
 
@@ -176,3 +178,5 @@ class ClientLink(PeerActor):
         self.client.detach(reason)
         self.uplink.abandon(error)
         self.client.abandon(error)
+        if not self.over.done():
+            self.over.set_result(None)

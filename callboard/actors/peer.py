@@ -75,7 +75,8 @@ class PeerActor(SocketActor):
         self.endpoint.prepare(socket)
 
     def close(self) -> None:
-        """Disconnect; what was sent lingers for a moment."""
+        """Disconnect; what was sent lingers for a moment. Who still waits to be taken in gets a CancelledError."""
+        self.joined.cancel()
         if hasattr(self, "dealer"):
             self.dealer.disable_monitor()
             self.mailbox.unwatch(self.monitor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,15 @@ class Connection(Board):
             self._bus.actor_ref.stop()
         self._ref.stop()
         self._client.errands.stop()
+
+    def when_over(self, function: Callable[[], object]) -> None:
+        """Call ``function`` when the manager has ended, or this connection was closed. It must not block."""
+        self._actor.over.add_done_callback(lambda _: function())
+
+    def hear_out(self) -> None:
+        """Wait, a second at most, until the handlers have heard what was published before."""
+        if self._bus is not None:
+            self._bus.settle()
 
     def _the_bus(self) -> EventBus:
         with self._lock:
