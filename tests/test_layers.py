@@ -37,9 +37,10 @@ def test_a_module_imports_its_own_folder_and_lower_floors(module: Path) -> None:
             assert other == folder or FLOOR[other] < FLOOR[folder], f"{module} imports {name}"
 
 
-def test_every_folder_has_a_floor_and_the_root_holds_no_module() -> None:
+def test_every_folder_has_a_floor_and_the_root_holds_no_module_but_the_way_to_the_command_line() -> None:
     assert {path.name for path in HOUSE.iterdir() if (path / "__init__.py").exists()} <= set(FLOOR)
-    assert [path.name for path in HOUSE.glob("*.py")] == ["__init__.py"]
+    assert {path.name for path in HOUSE.glob("*.py")} == {"__init__.py", "__main__.py"}
+    assert [*imported(HOUSE / "__main__.py")] == ["__future__", "callboard.playground.command"]
 
 
 @pytest.mark.parametrize("name", ["actors", "messages", "playground"])
