@@ -15,7 +15,6 @@ from callboard.messages.failure import Failure
 from callboard.messages.task import Submission, TaskSpec
 from callboard.messages.wire import Assign, Deliver, Outcomes, Submit
 
-
 MAX_UNACKNOWLEDGED = 256 * 1024 * 1024
 """Bytes of results that are kept for a client that does not acknowledge them; the oldest go first."""
 

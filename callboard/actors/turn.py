@@ -33,14 +33,15 @@ class TurnMailbox(Mailbox):
         self._waiting = 0
         self._resting = 0
         self._over = False
+        self._closer: int | None = None
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def get(self) -> Any:
         """The next envelope or parcel for who has the turn; others wait here until they get it."""
         me = threading.get_ident()
-        if self._holder != me and not self._wait_for_turn(me):
-            return Parcel(Mail([], [], []))
-        return super().get()
+        if self._holder == me or self._wait_for_turn(me) or self._closer == me:
+            return super().get()
+        return Parcel(Mail([], [], []))
 
     def lend(self) -> None:
         """Let another thread take the turn if `reclaim` is long in coming. By the holder alone."""
@@ -66,6 +67,11 @@ class TurnMailbox(Mailbox):
         self._over = True
         for _ in range(self._waiting):
             self._bell.put(None)
+
+    def close(self) -> None:
+        """Close; what is left is for the calling thread, which answers it."""
+        self._closer = threading.get_ident()
+        super().close()
 
     def _wait_for_turn(self, me: int) -> bool:
         with self._lock:
