@@ -1,0 +1,104 @@
+"""The manager's process ends, and another one takes its place."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from callboard import connect
+from callboard.messages.errors import PlaygroundClosed
+from tests.faults.conftest import Start
+from tests.faults.crew import await_lines, lines, order, outputs
+
+Figure = Callable[[str, object], None]
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("ending", [signal.SIGKILL], ids=["SIGKILL"])
+def test_clients_and_workers_go_on_with_the_next_manager(
+    ending: signal.Signals, tmp_path: Path, port: int, start: Start, figure: Figure
+) -> None:
+    key, path, held = tmp_path / "key", tmp_path / "marks", tmp_path / "held"
+    address = f"tcp://127.0.0.1:{port}"
+    first = start("manager", port, key)
+    for name in ("ada", "bob"):
+        start("worker", address, key, name)
+    with connect(address, key=key) as board:
+        rule_fired = threading.Event()
+        board.on("task.completed", lambda event: rule_fired.set(), where={"name": "echo"})
+        done = [board.submit(order("echo", number)) for number in range(20)]
+        assert outputs(done) == list(range(20))
+        # Two that their workers still run, and end while there is no manager; the rest waits.
+        running = [board.submit(order("mark", (str(held), 1.0))) for _ in range(2)]
+        await_lines(held, 2)
+        waiting = [board.submit(order("mark", (str(path), 0.01))) for _ in range(200)]
+        assert waiting[-1].status is not None
+        first.send_signal(ending)
+        first.wait()
+        during = [board.submit(order("mark", (str(path), 0.01))) for _ in range(20)]
+        time.sleep(1.5)
+        rule_fired.clear()
+        start("manager", port, key)
+        back = time.monotonic()
+        while len(board.workers) < 2:
+            time.sleep(0.005)
+        figure("manager started again: client and workers there after (s)", time.monotonic() - back)
+        for handle in (*running, *waiting, *during):
+            assert handle.result(20).unwrap() == handle.task_id
+        # The results that workers held were taken, not made again.
+        assert sorted(line.split()[0] for line in lines(held)) == sorted(handle.task_id for handle in running)
+        begun = [line.split()[0] for line in lines(path)]
+        assert set(begun) == {handle.task_id for handle in (*waiting, *during)}
+        figure("manager started again: tasks begun twice, of 220", len(begun) - len(set(begun)))
+        assert len(begun) == len(set(begun))
+        until = time.monotonic() + 10
+        while not rule_fired.is_set() and time.monotonic() < until:
+            assert board.submit(order("echo", 1)).result(10).output == 1
+        assert rule_fired.is_set()
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_rule_and_a_question_survive_the_restart(tmp_path: Path, port: int, start: Start) -> None:
+    key, path = tmp_path / "key", tmp_path / "marks"
+    address = f"tcp://127.0.0.1:{port}"
+    first = start("manager", port, key)
+    start("worker", address, key, "ada")
+    with connect(address, key=key) as board:
+        board.on("task.completed", start=order("mark", (str(path), 0.0)), where={"name": "echo"})
+        assert board.submit(order("echo", 1)).result(10).success
+        await_lines(path, 1)
+        first.kill()
+        first.wait()
+        asked: list[int] = []
+        asking = threading.Thread(target=lambda: asked.append(len(board.task_manager.overview()["queues"])))
+        asking.start()
+        time.sleep(0.3)
+        assert asking.is_alive()
+        start("manager", port, key)
+        asking.join(10)
+        assert asked == [0]
+        assert board.submit(order("echo", 1)).result(10).success
+        await_lines(path, 2)
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_manager_that_ends_in_order_tells_its_clients(tmp_path: Path, port: int, start: Start) -> None:
+    key = tmp_path / "key"
+    address = f"tcp://127.0.0.1:{port}"
+    manager = start("manager", port, key)
+    worker = start("worker", address, key, "ada")
+    with connect(address, key=key) as board:
+        assert board.submit(order("echo", 1)).result(10).output == 1
+        manager.terminate()
+        assert manager.wait(20) == 0
+        assert worker.wait(20) == 0
+        until = time.monotonic() + 5
+        with pytest.raises(PlaygroundClosed, match="the manager has ended"):
+            while time.monotonic() < until:
+                board.submit(order("echo", 1))
+                time.sleep(0.01)
