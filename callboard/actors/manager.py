@@ -257,6 +257,11 @@ class TaskManager(SocketActor):
         else:
             expected[news.seat] = news.role, news.skills
 
+    def line_up(self, tokens: Sequence[str]) -> None:
+        """Local workers that were started together joined in this order."""
+        peers = [self.reception.by_token(token) for token in tokens]
+        self.dispatcher.roster.line_up([peer.identity for peer in peers if peer is not None], time.monotonic())
+
     def _died(self, death: Death, now: float) -> None:
         peer = self.reception.by_token(death.token)
         if peer is None:

@@ -220,7 +220,8 @@ class _Session:
         write_connection(self.connection, address.endpoint, keys.credentials)
 
     def _seat(self, seats: Sequence[Seat]) -> None:
-        assert self.supervisor is not None
+        manager = self.manager
+        assert self.supervisor is not None and manager is not None
         for seat in seats:
             self.supervisor.mailbox.post(lambda supervisor, seat=seat: supervisor.start_seat(seat))
         until = time.monotonic() + START_PATIENCE
@@ -229,6 +230,8 @@ class _Session:
                 seat.joined.result(max(0.0, until - time.monotonic()))
             except TimeoutError:
                 raise WorkerStartFailed(f"worker {seat.name!r} did not join within {START_PATIENCE:g} s") from None
+        tokens = [seat.token for seat in seats]
+        manager.mailbox.post(lambda: manager.line_up(tokens))
 
     def the_bus(self) -> EventBus:
         with self._lock:

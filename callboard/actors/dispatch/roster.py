@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -161,6 +162,20 @@ class Roster:
         profile.members += 1
         self.workers[info.worker_id] = worker
         return worker
+
+    def line_up(self, worker_ids: Iterable[str], now: float) -> None:
+        """These joined together, as chance would have it: let them have joined in the order in which they are named."""
+        for worker_id in worker_ids:
+            worker = self.workers.pop(worker_id, None)
+            if worker is None:
+                continue
+            self.workers[worker_id] = worker
+            self._joined += 1
+            worker.joined = self._joined
+            if worker.idle_key is not None:
+                worker.profile.idle.remove(worker.idle_key)
+                worker.idle_key = (now, worker.joined, worker)
+                worker.profile.idle.add(worker.idle_key)
 
     def leave(self, worker: WorkerRecord, now: float) -> None:
         """Give the worker nothing more; what it has it may finish."""
