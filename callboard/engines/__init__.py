@@ -3,6 +3,14 @@
 from callboard.engines.aio import AsyncExecutor
 from callboard.engines.distributed import DistributedExecutor
 from callboard.engines.executor import Executor
+from callboard.engines.listener import (
+    CaptureListener,
+    CheckingListener,
+    Listener,
+    LoggingListener,
+    PrintingListener,
+    TimingListener,
+)
 from callboard.engines.notifier import ANY, Notifier
 from callboard.engines.parallel import ParallelExecutor
 from callboard.engines.result import FlowResult
@@ -13,13 +21,19 @@ from callboard.engines.sync import SyncExecutor
 __all__ = [
     "ANY",
     "AsyncExecutor",
+    "CaptureListener",
+    "CheckingListener",
     "DistributedExecutor",
     "Executor",
     "FlowResult",
     "FlowRun",
+    "Listener",
+    "LoggingListener",
     "Notifier",
     "ParallelExecutor",
     "Phase",
+    "PrintingListener",
     "SyncExecutor",
+    "TimingListener",
     "run",
 ]

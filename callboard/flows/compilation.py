@@ -11,6 +11,7 @@ from typing import Any
 
 from callboard.flows.annotation import check_types
 from callboard.flows.binding import Binding, bind, places
+from callboard.flows.collection import collection_paused
 from callboard.flows.composite import CompositeTask
 from callboard.flows.flow import Entry, Flow, LinearFlow
 from callboard.flows.graph import GraphFlow
@@ -27,11 +28,12 @@ IDENTITY = "\0id:"
 
 def compile_flow(flow: Flow, inputs: Iterable[str] = ()) -> Plan:
     """Lay out ``flow``, whose run begins with ``inputs``. Raises `InvalidFlow` or `DependencyCycle`, saying what is wrong."""
-    plan = Plan(flow.name)
-    part = _Compiler(plan).flow(flow, (), -1, -1)
-    plan.root_exit = part.exit
-    _check_needs(plan, part.needs, frozenset(inputs))
-    check_types(plan)
+    with collection_paused():
+        plan = Plan(flow.name)
+        part = _Compiler(plan).flow(flow, (), -1, -1)
+        plan.root_exit = part.exit
+        _check_needs(plan, part.needs, frozenset(inputs))
+        check_types(plan)
     return plan
 
 

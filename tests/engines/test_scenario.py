@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,9 +232,6 @@ class Meets(FailsWith):
         self.folder, self.other = folder, other
 
     def execute(self) -> None:
-        import time
-        from pathlib import Path
-
         Path(self.folder, self.name).touch()
         while not Path(self.folder, self.other).exists():
             time.sleep(0.005)
@@ -381,3 +380,9 @@ def test_the_short_form_gives_all_names_or_the_original_error() -> None:
     assert run(adding, engine="parallel", store={"x": 1, "y": 2})["z"] == 3
     with pytest.raises(OSError, match="C broke"):
         run(LinearFlow("f").add(Breaks("C")))
+
+
+class Sleeper(Task):
+    def execute(self) -> str:
+        time.sleep(0.1)
+        return self.name

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from callboard.engines import AsyncExecutor, FlowRun, ParallelExecutor, SyncExecutor
+from callboard.flows import FlowStatus, LinearFlow, Task
+from callboard.messages.errors import InvalidSetting
+from tests.engines.test_scenario import Note, Sleeper
+
+
+class Letter(Task):
+    def __init__(self, letter: str, said: list[str]) -> None:
+        super().__init__(letter)
+        self.said = said
+
+    def execute(self) -> None:
+        self.said.append(self.name)
+
+
+def test_an_empty_flow_goes_through_one_round() -> None:
+    assert list(SyncExecutor().run_iter(LinearFlow("f"))) == ["resuming", "scheduling", "waiting", "analyzing", "completed"]
+
+
+def test_a_chain_of_26_is_driven_step_by_step() -> None:
+    lines: list[str] = []
+    flow = LinearFlow("alphabet").add(*(Letter(letter, lines) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    for phase in SyncExecutor().run_iter(flow):
+        lines.append(phase)
+    rounds = [line for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for line in ("scheduling", letter, "waiting", "analyzing")]
+    assert lines == ["resuming", *rounds, "completed"]
+    assert len(lines) == 106
+
+
+def test_ten_atoms_make_32_steps() -> None:
+    assert len(list(SyncExecutor().run_iter(LinearFlow("f").add(*(Note(f"n{n}") for n in range(10)))))) == 32
+
+
+def test_sending_true_suspends() -> None:
+    executor = SyncExecutor()
+    steps = executor.run_iter(LinearFlow("f").add(Note("a"), Note("b")))
+    phases = [next(steps), next(steps), next(steps), next(steps)]
+    phases.append(steps.send(True))
+    phases += list(steps)
+    assert phases[-1] is FlowStatus.SUSPENDED
+    assert phases.count("scheduling") == 1
+
+
+def test_closing_suspends_and_lets_running_atoms_end() -> None:
+    executor = ParallelExecutor(max_workers=2)
+    run: FlowRun = executor.prepare(LinearFlow("f").add(Sleeper("a"), Note("b")))
+    steps = executor.iterate(run)
+    for phase in steps:
+        if phase == "waiting":
+            break
+    steps.close()
+    assert run.result().status is FlowStatus.SUSPENDED
+    assert run.result().states == {"a": "completed", "b": "pending"}
+
+
+def test_what_runs_in_a_loop_says_so() -> None:
+    async def inside() -> str:
+        executor = AsyncExecutor()
+        with pytest.raises(InvalidSetting, match=r"use await executor\.execute_async"):
+            executor.execute(Note("a"))
+        result = await executor.execute_async(Note("a"))
+        return str(result.output)
+
+    assert asyncio.run(inside()) == "a"
+    with pytest.raises(InvalidSetting, match="run_iter cannot be called"):
+        AsyncExecutor().run_iter(Note("a"))
+
+
+@pytest.mark.parametrize("executor", [SyncExecutor(), ParallelExecutor(max_workers=1), AsyncExecutor()])
+def test_every_executor_can_be_awaited_and_cancelled(executor: SyncExecutor) -> None:
+    async def inside() -> None:
+        assert (await executor.execute_async(LinearFlow("f").add(Note("a")))).output == "a"
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        executor.atom_notifier.register("running", lambda *_: loop.call_soon_threadsafe(begun.set))
+        waiting = asyncio.ensure_future(executor.execute_async(LinearFlow("f").add(Sleeper("s"), Note("never"))))
+        await begun.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(inside())
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True])
+def test_numbers_that_cannot_work_are_refused(wrong: int) -> None:
+    with pytest.raises(InvalidSetting, match="max_workers"):
+        ParallelExecutor(max_workers=wrong)
+    with pytest.raises(InvalidSetting, match="max_concurrency"):
+        AsyncExecutor(max_concurrency=wrong)
+    with pytest.raises(InvalidSetting, match="deadline"):
+        SyncExecutor().execute(Note("a"), deadline=-1)
