@@ -129,8 +129,9 @@ class AggregatorActor(SocketActor):
         # The output never leaves this process, so that it need not be picklable.
         handle._result = TaskResult(handle.task_id, handle.name, status, output, error, failure, None, 1, 0.0)
         outcome = Ended(handle.task_id, handle.name, error, failure, status)
-        self._client.deliver([outcome])
+        # Before who waits for the group can go on, and perhaps leave the block.
         self._client.announce("group.completed", {"group": handle.task_id, "name": handle.name, "status": status.value})
+        self._client.deliver([outcome])
         self.stop()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -157,16 +158,15 @@ class Client:
 
     def _submit_sources(self, submission: Submission) -> None:
         # Through a row, not by recursion: tasks may be nested in each other's arguments a thousand deep.
-        made: list[tuple[Source | None, Submission]] = [(None, submission)]
-        for _, each in made:
+        made: list[tuple[Source, Submission]] = []
+        for each in itertools.chain([submission], (its for _, its in made)):
             for source in each.sources:
                 its = source.first_submission()
                 if its is not None:
                     made.append((source, its))
             each.sources = ()
         for source, its in reversed(made):
-            if source is not None:
-                self._forerunners.keep(source, self.submit_made(its, TaskHandle))
+            self._forerunners.keep(source, self.submit_made(its, TaskHandle))
 
     def enter_group(self, handle: TaskHandle) -> None:
         """A group's handle counts as open until the group has ended."""
@@ -280,6 +280,14 @@ class Client:
     def blocking(self) -> Callable[[], AbstractContextManager[Any]] | None:
         """Makes what is entered by who waits for a handle of this client, for as long as it waits; None for nothing."""
         return None
+
+    def waiters(self) -> list[Any]:
+        """Where the standard library's ``wait`` and ``as_completed`` put who waits for a handle."""
+        return []
+
+    def chained(self, fn: Callable[[Any], object]) -> Callable[[Any], object]:
+        """The done-callback of somebody who is going to await a handle through a future of asyncio."""
+        return fn
 
 
 def _in_loop() -> bool:

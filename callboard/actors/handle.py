@@ -127,6 +127,8 @@ class TaskHandle(concurrent.futures.Future[Any]):
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         """Call ``fn(handle)`` when the task has ended: in a thread kept for callbacks, or at once if it has."""
+        if getattr(fn, "__module__", None) == "asyncio.futures" and self._outcome is None:
+            fn = self._client.chained(fn)  # by wrap_future, so that it is going to be awaited
         with _gate:
             if self._outcome is None:
                 if self._callbacks is None:
@@ -160,21 +162,23 @@ class TaskHandle(concurrent.futures.Future[Any]):
 
     # -- what the standard library reaches for --------------------------------------------------
 
-    @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]
-        made = self._made_condition
-        if made is None:
-            with _gate:
-                made = self._made_condition
-                if made is None:
-                    made = self._made_condition = threading.Condition()
-        return made
+    if not TYPE_CHECKING:  # a checker sees the attributes of the base, for which they stand
 
-    @property
-    def _waiters(self) -> list[Any]:  # type: ignore[override]
-        if self._made_waiters is None:
-            self._made_waiters = []
-        return self._made_waiters
+        @property
+        def _condition(self) -> threading.Condition:
+            made = self._made_condition
+            if made is None:
+                with _gate:
+                    made = self._made_condition
+                    if made is None:
+                        made = self._made_condition = threading.Condition()
+            return made
+
+        @property
+        def _waiters(self) -> list[Any]:
+            if self._made_waiters is None:
+                self._made_waiters = self._client.waiters()
+            return self._made_waiters
 
     def set_running_or_notify_cancel(self) -> bool:
         """Not for handles: the manager decides."""

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import math
 import os
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from typing import Any
 
 from callboard.actors.announcement import announcement
 from callboard.actors.attempt import Attempt, Finished, Said
-from callboard.actors.client import Client, waited
+from callboard.actors.client import waited
 from callboard.actors.dump import stacks
 from callboard.actors.execution import Execution, Noting
+from callboard.actors.lending import LendingClient, Parked
 from callboard.actors.mailbox import Mail
 from callboard.actors.peer import Endpoint, PeerActor, Versions
-from callboard.actors.request import ProcessRequest
 from callboard.actors.turn import TurnMailbox
 from callboard.actors.uplink import Question, Uplink, settled
 from callboard.actors.worker import ProcessWorker
 from callboard.messages.codec import Packed, columns, encode, portions, weight
-from callboard.messages.context import current
 from callboard.messages.shared import keep, let_go
 from callboard.messages.task import Submission, TaskSpec
 from callboard.messages.wire import (
@@ -64,46 +60,9 @@ class Leave:
     """Posted to the host: finish what runs and end; a second time: hand that back, too, and end now."""
 
 
-class Parked:
-    """Posted to the host: a task begins or ends to wait for other tasks."""
-
-    def __init__(self, attempt: Attempt, parked: bool) -> None:
-        self.attempt = attempt
-        self.parked = parked
-
-
 def _burden(finished: Finished) -> int:
     weighs = weight(finished.output) + len(finished.error or "")
     return weighs if finished.failure is None else weighs + finished.failure.size
-
-
-class WorkerClient(Client):
-    """The client of a worker's tasks: one that waits for another lends its slot meanwhile."""
-
-    host: WorkerHost
-
-    @property
-    def blocking(self) -> Callable[[], AbstractContextManager[Any]] | None:
-        """Lends the slot of the running task, if it is one that waits."""
-        request = current.get()
-        if not isinstance(request, ProcessRequest):
-            return None
-        return functools.partial(self._parked, request._attempt)
-
-    @contextlib.contextmanager
-    def _parked(self, attempt: Attempt) -> Iterator[None]:
-        crew = self.host.execution.crew
-        attempt.parked += 1
-        if attempt.parked == 1:
-            crew.lend()
-            self.host.mailbox.post(Parked(attempt, True))
-        try:
-            yield
-        finally:
-            attempt.parked -= 1
-            if attempt.parked == 0:
-                crew.take_back_slot()
-                self.host.mailbox.post(Parked(attempt, False))
 
 
 class HostLink:
@@ -141,7 +100,7 @@ class WorkerHost(PeerActor):
         self.worker = worker
         self.token = token
         self._versions = Versions.here()
-        self.client = WorkerClient()
+        self.client = LendingClient()
         self.client.host = self
         self.client.attach(HostLink(self))
         self.uplink = Uplink(self.send, self.client.deliver)

@@ -154,7 +154,7 @@ class Mailbox:
             if self._envelopes:
                 return self._envelopes.popleft()
             if self._closed:
-                self._take()  # with what is no envelope nobody deals any more
+                self.drain()  # with what is no envelope nobody deals any more
                 return self._envelopes.popleft() if self._envelopes else Parcel(Mail([], [], []))
             readable = self._wait()
             frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]] = []

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from callboard.actors.attempt import Attempt
 from callboard.actors.handle import TaskHandle, build_result
+from callboard.messages.context import current
+from callboard.messages.errors import NoRequest
 from callboard.messages.result import TaskResult
 from callboard.messages.task import Submittable
 
 if TYPE_CHECKING:
     from callboard.actors.client import Client
+    from callboard.gather.aggregator import Aggregator
 
 Say = Callable[[Attempt, str, dict[str, Any]], None]
 
@@ -92,5 +95,31 @@ class ProcessRequest:
         self._say(self._attempt, check_topic(topic), data)
 
     def submit(self, task: Submittable) -> TaskHandle:
-        """Submit another task. While this one waits for it (``result()``, ``await``) its slot is free for others."""
+        """Submit another task. While this one waits for it (``result()``, ``await``, ``concurrent.futures.wait``) its slot
+        is free for others."""
         return self._client.submit(task)
+
+    def fan_out(
+        self,
+        tasks: Iterable[Submittable],
+        *,
+        join: Aggregator | type[Aggregator] | Callable[[list[Any]], Any] | None = None,
+        on_error: Literal["raise", "skip", "collect"] = "raise",
+        quorum: int | None = None,
+        timeout: float | None = None,
+    ) -> TaskHandle:
+        """Submit several tasks and gather what becomes of them; the join runs in this process. See `Playground.fan_out`."""
+        from callboard.actors.aggregator import fan_out
+
+        return fan_out(self._client, self.name, list(tasks), join=join, on_error=on_error, quorum=quorum, timeout=timeout)
+
+    @classmethod
+    def current(cls) -> ProcessRequest:
+        """The attempt that the calling code belongs to, for functions and Task classes, which are given no request.
+
+        Raises `NoRequest` outside of one, and in threads that the code has started itself.
+        """
+        request = current.get()
+        if not isinstance(request, cls):
+            raise NoRequest("there is no request here: no task of a worker is running in this thread")
+        return request

@@ -154,6 +154,10 @@ class WorkerStartFailed(CallboardError, RuntimeError):
     """A local worker could not be started: its process ended or its ``on_start`` raised."""
 
 
+class NoRequest(CallboardError, LookupError):
+    """`ProcessRequest.current` was asked for where no task of a worker is running."""
+
+
 class BacklogFull(CallboardError, RuntimeError):
     """As many tasks wait as the playground was told to hold (``max_backlog``); try again when some have ended."""
 

@@ -43,9 +43,7 @@ def free_port() -> Callable[[], int]:
 def late_worker() -> Iterator[Callable[[str], None]]:
     """Starts a worker named late, a painter with oil 9, in a process of its own that joins an address."""
     started: list[subprocess.Popen[bytes]] = []
-    program = (
-        "import sys; from tests.playground.crew import Noting; Noting('late', 'paint', skills={'oil': 9}).join(sys.argv[1])"
-    )
+    program = "import sys; from tests.playground.crew import Noting; Noting('late', 'paint', skills={'oil': 9}).join(sys.argv[1])"
 
     def start(address: str) -> None:
         started.append(subprocess.Popen([sys.executable, "-c", program, address], cwd=ROOT))

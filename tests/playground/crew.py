@@ -46,7 +46,13 @@ class Noting(ProcessWorker):
     """Notes each execution, then does what its task asks for."""
 
     def __init__(
-        self, name: str, role: str = "worker", *, tally: Tally | None = None, skills: Mapping[str, int] | Iterable[str] | None = None, slots: int = 1
+        self,
+        name: str,
+        role: str = "worker",
+        *,
+        tally: Tally | None = None,
+        skills: Mapping[str, int] | Iterable[str] | None = None,
+        slots: int = 1,
     ) -> None:
         super().__init__(name, role, skills=skills, slots=slots)
         self.tally = None if tally is None else tally.path

@@ -128,7 +128,7 @@ def test_the_other_endings(stage: Playground, heard: Heard, tmp_path: Path) -> N
     by_name = {name: [event.topic for event in heard.events if event.name == name] for name in ("fails", "skipped", "stopped")}
     assert by_name["fails"][-1] == "task.failed" and by_name["skipped"] == ["task.submitted", "task.skipped"]
     assert by_name["stopped"] == ["task.submitted", "task.assigned", "task.started", "task.cancelled"]
-    last = {event.name: event.data.get("error") for event in heard.events if event.topic in ("task.failed", "task.skipped")}
+    last = {event.name: str(event.data.get("error")) for event in heard.events if event.topic in ("task.failed", "task.skipped")}
     assert "smudged" in last["fails"] and "fails" in last["skipped"]
 
 
@@ -182,7 +182,8 @@ def test_events_of_ones_own_carry_anything_that_pickles(stage: Playground) -> No
     assert events[0].task_id is None and events[1].task_id == handle.task_id
     assert dict(events[1].data) == {"colour": "red", "odd": {1, 2}}
     assert with_task.wait(1)[0].worker == "ada"
-    first.cancel(), second.cancel()
+    first.cancel()
+    second.cancel()
 
 
 @pytest.mark.parametrize("topic", ["", "a..b", "a b", "*.completed", "task*", 7, None])

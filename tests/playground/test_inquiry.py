@@ -21,7 +21,7 @@ def test_the_status_before_during_and_after(tmp_path: Path) -> None:
         begun(mark)
         second = stage.submit(Task("second", "desk", {"begun": mark, "seconds": 0.0}))
         task = stage.task_manager.get_task(first.task_id)
-        assert task.status is TaskStatus.RUNNING and first.status is TaskStatus.RUNNING and first.running()
+        assert task.status is TaskStatus.RUNNING and first.running()
         assert (task.name, task.processor, task.skills, task.priority, task.worker) == ("first", "desk", {"oil": 2}, 2, "solo")
         assert stage.task_manager.get_task(second.task_id).status is TaskStatus.PENDING and not second.running()
         assert first.result(20).success and second.result(20).success
@@ -31,7 +31,7 @@ def test_the_status_before_during_and_after(tmp_path: Path) -> None:
         broken.result(20)
         known = stage.task_manager.get_task(broken.task_id)
         assert known.status is TaskStatus.FAILED and "KeyError" in str(known.error)
-    assert first.status is TaskStatus.COMPLETED and broken.status is TaskStatus.FAILED
+    assert (first.status, broken.status) == (TaskStatus.COMPLETED, TaskStatus.FAILED)
 
 
 def test_an_id_may_be_asked_for_by_the_task_object() -> None:

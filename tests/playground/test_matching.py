@@ -24,9 +24,7 @@ def office(module_tally: Tally) -> Iterator[Playground]:
 
 @pytest.mark.parametrize("order", list(itertools.permutations([2, 5, 8])))
 def test_each_task_goes_to_the_least_skilled_worker_that_qualifies(office: Playground, module_tally: Tally, order: tuple[int, ...]) -> None:
-    handles = {
-        needed: office.submit(Task(f"needs {needed}", "desk", {"data": needed / 40}, skills={"skill": needed})) for needed in order
-    }
+    handles = {needed: office.submit(Task(f"needs {needed}", "desk", {"data": needed / 40}, skills={"skill": needed})) for needed in order}
     results = {needed: handle.result(20) for needed, handle in handles.items()}
     assert {needed: result.worker for needed, result in results.items()} == {2: "junior", 5: "intermediate", 8: "senior"}
     assert all(result.success and result.output == result.worker for result in results.values())
@@ -63,7 +61,7 @@ def test_all_levels_of_all_tags_must_be_met(tally: Tally) -> None:
     with Playground().play(workers=crew) as stage:
         wanted = [({"oil": 5, "gpu": 1}, "both"), ({"oil": 7}, "oil"), ({"gpu"}, "gpu"), (["oil", "gpu"], "both"), ({}, "plain")]
         for skills, name in wanted:
-            handles = [stage.submit(Task("stroke", "paint", skills=skills)) for _ in range(3)]  # type: ignore[arg-type]
+            handles = [stage.submit(Task("stroke", "paint", skills=skills)) for _ in range(3)]
             results = [handle.result(20) for handle in handles]
             tally.once(results)
             assert results[0].worker == name, skills
@@ -109,7 +107,8 @@ def test_priorities_hold_among_tasks_of_different_needs(tmp_path: Path) -> None:
         begun(tmp_path / "begun")
         inputs = {"begun": str(tmp_path / "other"), "seconds": 0.0}
         handles = [
-            stage.submit(Task(f"{priority}", "desk", inputs, priority=priority, skills={"oil": priority % 3 + 1})) for priority in (1, 4, 2, 8, 5, 7)
+            stage.submit(Task(f"{priority}", "desk", inputs, priority=priority, skills={"oil": priority % 3 + 1}))
+            for priority in (1, 4, 2, 8, 5, 7)
         ]
         names = {handle.task_id: int(handle.name) for handle in handles}
     assert [names[line.split()[0]] for line in (tmp_path / "other").read_text().splitlines()] == [8, 7, 5, 4, 2, 1]
@@ -164,6 +163,7 @@ def test_the_end_of_the_block_fails_what_nobody_could_ever_take() -> None:
         never = stage.submit(Task("never", "carve"))
         after = stage.submit(Task("after", "paint", dependencies=[never.task_id]))
         fine = stage.submit(Task("fine", "paint"))
-    assert never.result().failure is not None and never.result().failure.check(NoCapableWorker)
+    failure = never.result().failure
+    assert failure is not None and failure.check(NoCapableWorker)
     assert after.result().status is TaskStatus.SKIPPED and never.task_id in str(after.result().error)
     assert fine.result().success

@@ -47,7 +47,7 @@ class Rigid(Exception):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.hold = (value for value in ())
+        self.hold = (value for value in "text")
 
 
 class Mute(Exception):
@@ -73,7 +73,7 @@ class Trouble(Noting):
                 raise ValueError("five is right out")
             case "cause":
                 try:
-                    {}["missing"]
+                    dict[str, int]()["missing"]
                 except KeyError as error:
                     raise RuntimeError("could not look it up") from error
             case "odd":
@@ -234,7 +234,9 @@ def test_success_rate_as_the_tutorial_counts_it() -> None:
     async def main() -> list[TaskResult]:
         playground = Playground(name="task_playground")
         results = []
-        async with playground.play(workers=[WorkerProcessor("Junior", 3), WorkerProcessor("Intermediate", 6), WorkerProcessor("Senior", 9)]) as active:
+        async with playground.play(
+            workers=[WorkerProcessor("Junior", 3), WorkerProcessor("Intermediate", 6), WorkerProcessor("Senior", 9)]
+        ) as active:
             for task in tasks:
                 work = Task(name=f"Task {task.id}", processor="worker", input_data={"data": task})
                 results.append(await active.add_and_execute_task(task=work, wait_for_completion=True))

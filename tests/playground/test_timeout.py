@@ -163,7 +163,8 @@ def test_the_end_of_the_block_waits_for_the_worker_that_replaces_a_stopped_one(l
     with Playground().play(workers=[Deaf("solo", "deaf")]) as stage:
         slow = stage.submit(Task("slow", "deaf", {"begun": log}, timeout=0.2, retry_policy=RetryPolicy(max_attempts=2)))
         after = stage.submit(Task("after", "deaf", {"begun": log, "seconds": 0.0}))
-    assert slow.result().failure is not None and slow.result().failure.check(TaskTimedOut) and slow.result().attempts == 2
+    failure = slow.result().failure
+    assert failure is not None and failure.check(TaskTimedOut) and slow.result().attempts == 2
     assert after.result().success
 
 
