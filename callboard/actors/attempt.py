@@ -18,6 +18,7 @@ class Attempt:
         "earlier_failures",
         "event",
         "fence",
+        "first_began",
         "future",
         "halted",
         "inputs",
@@ -40,6 +41,7 @@ class Attempt:
         self.submitted = submitted  # whole seconds since the epoch
         self.number = 1
         self.earlier_failures = 0
+        self.first_began: float | None = None  # monotonic; of the first attempt, where this is a later one
         self.inputs: list[Settled] = []
         self.event: dict[str, Any] | None = None
         self.started: float | None = None  # monotonic

@@ -68,7 +68,7 @@ class Peer:
 
     # -- to a worker ------------------------------------------------------------------------
 
-    def assign(self, entries: Sequence[Entry], epoch: str, ledger: Ledger, codes: Mapping[str, bytes]) -> list[Any]:
+    def assign(self, entries: Sequence[Entry], epoch: str, ledger: Ledger, codes: Mapping[str, bytes], now: float) -> list[Any]:
         """The message that assigns these tasks, with what they need and the worker has not seen yet."""
         payloads: list[Packed] = []
         specs: dict[int, TaskSpec] = {}
@@ -76,6 +76,7 @@ class Peer:
         numbers: list[int] = []
         attempts: dict[int, int] = {}
         failures: dict[int, int] = {}
+        elapsed: dict[int, float] = {}
         events: dict[int, dict[str, Any]] = {}
         dependents: dict[int, tuple[str, ...]] = {}
         new_values: list[str] = []
@@ -97,6 +98,7 @@ class Peer:
                 attempts[row] = entry.attempts + 1
             if entry.failures:
                 failures[row] = entry.failures
+                elapsed[row] = now - (entry.rare.begun or now)
             if submission.dependencies:
                 dependents[row] = submission.dependencies
             if submission.shares:
@@ -116,6 +118,7 @@ class Peer:
             times=[entry.submitted for entry in entries],
             attempts=attempts or None,
             failures=failures or None,
+            elapsed=elapsed or None,
             specs=specs or None,
             inputs=inputs,
             needs=needs,

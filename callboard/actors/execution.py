@@ -157,7 +157,8 @@ class Execution:
             policy = self._policies.get(pickled)
             if policy is None:
                 policy = self._policies[pickled] = loads(pickled)
-            elapsed = max(0.0, time.time() - attempt.submitted)
+            begun = attempt.first_began or attempt.started
+            elapsed = 0.0 if begun is None else time.monotonic() - begun
             delay: float | None = policy.decide(problem, attempt.earlier_failures + 1, elapsed, random.random())
         except Exception:  # a predicate of the user's
             return None

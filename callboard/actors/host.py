@@ -229,6 +229,8 @@ class WorkerHost(PeerActor):
             attempts[row].number = number
         for row, failures in (message.failures or {}).items():
             attempts[row].earlier_failures = failures
+        for row, elapsed in (message.elapsed or {}).items():
+            attempts[row].first_began = time.monotonic() - elapsed
         for row, needed in (message.needs or {}).items():
             attempts[row].inputs = [inputs[index] for index in needed]
         for row, event in (message.events or {}).items():

@@ -341,7 +341,7 @@ class TaskManager(SocketActor):
         ledger = self.dispatcher.ledger
         counted: set[str] = set()
         for entries in portions(command.entries, lambda entry: burden(entry, ledger, counted)):
-            frames = peer.assign(entries, self.epoch, ledger, self.codes)
+            frames = peer.assign(entries, self.epoch, ledger, self.codes, now)
             if fits(frames):
                 self.send(peer, frames, now)
             else:

@@ -185,6 +185,7 @@ class Assign(Carrier):
     times: list[int]  # of submission, whole seconds since the epoch
     attempts: dict[int, int] | None = None  # row -> number of the attempt, where it is not the first
     failures: dict[int, int] | None = None  # row -> how many of the earlier ones were the task's own failures
+    elapsed: dict[int, float] | None = None  # row -> seconds since the first of them began
     specs: dict[int, TaskSpec] | None = None
     inputs: Outcomes | None = None
     needs: dict[int, Rows] | None = None  # row -> rows of inputs

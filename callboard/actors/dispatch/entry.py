@@ -47,9 +47,23 @@ class Forfeit(NamedTuple):
 class Rare:
     """What only few tasks have, so that the others need not carry it."""
 
-    __slots__ = ("deaths", "depth", "event", "followers", "forfeit", "leader", "overrun", "replaced", "stand_in", "stand_in_for", "suspect")
+    __slots__ = (
+        "begun",
+        "deaths",
+        "depth",
+        "event",
+        "followers",
+        "forfeit",
+        "leader",
+        "overrun",
+        "replaced",
+        "stand_in",
+        "stand_in_for",
+        "suspect",
+    )
 
     def __init__(self) -> None:
+        self.begun: float | None = None  # when its first attempt began, where that has failed
         self.deaths = 0
         self.depth = 0  # how many listeners started each other until this
         self.event: dict[str, Any] | None = None  # what started it, by a rule

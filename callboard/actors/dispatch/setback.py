@@ -98,8 +98,10 @@ class Setbacks:
         entry.output = None
         if entry.category.breaker_key is not None:
             self._endings.fuses.failed(entry, now)
-        if entry.rare is not NOTHING_RARE:
-            entry.rare.suspect = False  # it came to an end without taking its worker along
+        rare = entry.own_rare()
+        rare.suspect = False  # it came to an end without taking its worker along
+        if rare.begun is None:
+            rare.begun = now - entry.micros / 1e6
         entry.become(PENDING)
         if "task.retrying" in self._endings.wanted:
             self._endings.notice("task.retrying", entry, {"error": entry.error, "delay": delay, "failures": entry.failures}, now)
