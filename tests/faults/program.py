@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
+from pathlib import Path
 
-from callboard import Playground, connect
+from callboard import Playground, RetryPolicy, Task, connect
+from callboard.resilience import StopAfterSeconds
 from tests.faults.crew import Hand, note, order
 
 
@@ -52,6 +55,27 @@ def script(path: str) -> None:
         stage.submit(order("sleep", 60.0))
         ready()
         threading.Event().wait()
+
+
+def timers(clock: str, path: str) -> None:
+    """Tasks with timers while the wall clock, which the file says to libfaketime, leaps; notes how long each took."""
+    policy = RetryPolicy(max_attempts=3, initial_delay_seconds=0.2, stop=StopAfterSeconds(30))
+    with Playground("timers").play(workers=[Hand("ada", slots=4)]) as stage:
+        ready()
+        for leap in ("+3600", "-3600", "+0"):
+            stage.submit(order("echo", 1)).result(10)
+            began, wall = time.monotonic(), time.time()
+            handles = {
+                "runs": stage.submit(order("sleep", 0.6, timeout=5)),
+                "expires": stage.submit(Task("late", "async", {"data": 0.0}, expires_in=0.5)),
+                "retries": stage.submit(order("fail", "no", retry_policy=policy)),
+            }
+            time.sleep(0.1)
+            Path(clock).write_text(f"{leap}\n")
+            for name, handle in handles.items():
+                result = handle.result(20)
+                note(path, f"{leap} {name} {result.status.value} {result.attempts} {time.monotonic() - began:.3f}")
+            note(path, f"{leap} clock leapt {time.time() - wall:.0f} 0")
 
 
 def ready() -> None:
