@@ -26,6 +26,7 @@ class Attempt:
         "number",
         "parked",
         "payload",
+        "rich",
         "spec",
         "started",
         "submitted",
@@ -44,6 +45,7 @@ class Attempt:
         self.first_began: float | None = None  # monotonic; of the first attempt, where this is a later one
         self.inputs: list[Settled] = []
         self.event: dict[str, Any] | None = None
+        self.rich: Packed | None = None  # of the event
         self.started: float | None = None  # monotonic
         self.halted = False  # somebody wants it stopped
         self.abandoned = False  # its ending was told already, whatever still becomes of it

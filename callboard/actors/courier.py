@@ -78,6 +78,7 @@ class Peer:
         failures: dict[int, int] = {}
         elapsed: dict[int, float] = {}
         events: dict[int, dict[str, Any]] = {}
+        rich: dict[int, Packed] = {}
         dependents: dict[int, tuple[str, ...]] = {}
         new_values: list[str] = []
         for row, entry in enumerate(entries):
@@ -106,7 +107,11 @@ class Peer:
                 self._known_values.update(submission.shares)
             if entry.rare.event is not None:
                 events[row] = entry.rare.event
+                if entry.rare.rich is not None:
+                    rich[row] = entry.rare.rich
         inputs, needs = self._inputs(dependents, ledger.entries, payloads) if dependents else (None, None)
+        first_rich = len(payloads)
+        payloads += rich.values()
         laid = columns([*payloads, *map(ledger.values.packed, new_values), *map(pack, new_codes.values())])
         message = Assign(
             epoch=epoch,
@@ -123,6 +128,7 @@ class Peer:
             inputs=inputs,
             needs=needs,
             events=events or None,
+            rich={row: first_rich + index for index, row in enumerate(rich)} or None,
             values=new_values or None,
             codes=list(new_codes) or None,
             sizes=laid.sizes,
@@ -207,7 +213,7 @@ def burden(entry: Entry, ledger: Ledger, counted: set[str]) -> int:
     if submission.shares:
         weighs += sum(weight(ledger.values.packed(value_id)) for value_id in submission.shares if value_id not in counted)
         counted.update(submission.shares)
-    return weighs if entry.rare.event is None else weighs + 4096
+    return weighs if entry.rare.event is None else weighs + 4096 + weight(entry.rare.rich)
 
 
 def weigh_outcome(entry: Any) -> int:

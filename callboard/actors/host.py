@@ -235,6 +235,8 @@ class WorkerHost(PeerActor):
             attempts[row].inputs = [inputs[index] for index in needed]
         for row, event in (message.events or {}).items():
             attempts[row].event = event
+        for row, index in (message.rich or {}).items():
+            attempts[row].rich = payloads[index]
         if self._leaving is not None:
             self._give_back(attempts)
         elif self.worker.slots == 1:

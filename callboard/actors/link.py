@@ -19,7 +19,7 @@ from callboard.actors.manager import LOCAL, TaskManager
 from callboard.actors.peer import Endpoint, PeerActor, Versions
 from callboard.actors.uplink import Question, Uplink
 from callboard.events.topic import Pattern
-from callboard.messages.codec import Packed, encode
+from callboard.messages.codec import Packed, encode, pack
 from callboard.messages.errors import PlaygroundClosed
 from callboard.messages.payload import dumps
 from callboard.messages.task import Submission, fresh_id
@@ -76,8 +76,9 @@ class LocalLink:
     def say(self, topic: str, data: dict[str, Any]) -> None:
         """Publish an event."""
         plain, rich = split(data)
-        pickled = dumps(rich, f"the data of event {topic!r}") if rich else None
-        notice = Notice(topic, data=plain, rich=b"".join(pickled) if isinstance(pickled, list) else pickled)
+        what = f"the data of event {topic!r}"
+        packed = pack(dumps(rich, what), self._manager.settings.max_payload, what) if rich else None
+        notice = Notice(topic, data=plain, rich=packed, time=time.time())
         self._manager.mailbox.post(lambda: self._manager.say(notice))
 
 

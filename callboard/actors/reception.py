@@ -254,7 +254,7 @@ class Reception:
         self._manager.send(peer, encode(Answer(number=message.ask, failure=failure)), now)
 
     def _say(self, peer: Peer, message: Say, payloads: list[Packed]) -> None:
-        rich = payloads[0] if message.rich and payloads and isinstance(payloads[0], bytes) else None
+        rich = payloads[0] if message.rich and payloads else None
         entry = self._dispatcher.ledger.entries.get(message.task_id) if message.task_id is not None else None
         name = entry.name if entry is not None else None
         worker = peer.name if peer.kind == "worker" else None

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from callboard.actors.attempt import Attempt
 from callboard.actors.handle import TaskHandle, build_result
+from callboard.messages.codec import Packed, unpack
 from callboard.messages.context import current
 from callboard.messages.errors import NoRequest
+from callboard.messages.payload import loads
 from callboard.messages.result import TaskResult
 from callboard.messages.task import Submittable
 
@@ -35,7 +37,10 @@ class ProcessRequest:
         self._inputs = inputs
         self._metadata = dict(metadata)
         if self._attempt.event is not None:
-            self._metadata["event"] = self._attempt.event
+            self._metadata["event"] = self._event(self._attempt.event, self._attempt.rich)
+
+    def _event(self, event: dict[str, Any], rich: Packed | None) -> dict[str, Any]:
+        return event if rich is None else {**event, "data": {**event["data"], **loads(unpack(rich))}}
 
     @property
     def id(self) -> str:

@@ -190,6 +190,7 @@ class Assign(Carrier):
     inputs: Outcomes | None = None
     needs: dict[int, Rows] | None = None  # row -> rows of inputs
     events: dict[int, dict[str, Any]] | None = None
+    rich: dict[int, int] | None = None  # row -> index among the payloads, of the event's data that are no plain values
     values: Ids | None = None
     codes: Names | None = None
 

@@ -72,7 +72,7 @@ class Notice(NamedTuple):
     name: str | None = None
     worker: str | None = None
     data: dict[str, Any] = _NO_DATA
-    rich: bytes | None = None
+    rich: Packed | None = None
     time: float | None = None
 
 

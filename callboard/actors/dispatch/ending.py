@@ -85,7 +85,7 @@ class Endings:
         entry.own_rare().replaced = True
         rare = Rare()
         rare.stand_in_for = entry
-        rare.depth, rare.event = entry.rare.depth, entry.rare.event
+        rare.depth, rare.event, rare.rich = entry.rare.depth, entry.rare.event, entry.rare.rich
         self.held.append(Held(fallback, entry.client, rare))
 
     def refuse_stand_in(self, entry: Entry, error: DependencyCycle, now: float) -> None:
@@ -147,6 +147,7 @@ class Endings:
         for dependent in self._ledger.end(entry):
             self._release(dependent, entry, now)
         if rare is not NOTHING_RARE:
+            rare.rich = None
             if rare.stand_in_for is not None and not rare.stand_in_for.final:
                 self._copy_outcome(entry, rare.stand_in_for, now)
             if rare.followers:

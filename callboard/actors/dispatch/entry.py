@@ -57,6 +57,7 @@ class Rare:
         "leader",
         "overrun",
         "replaced",
+        "rich",
         "stand_in",
         "stand_in_for",
         "suspect",
@@ -67,6 +68,7 @@ class Rare:
         self.deaths = 0
         self.depth = 0  # how many listeners started each other until this
         self.event: dict[str, Any] | None = None  # what started it, by a rule
+        self.rich: Packed | None = None  # and of that event, the data that are no plain values
         self.leader: Entry | None = None  # of the same idempotency key, whose outcome this one waits for
         self.followers: list[Entry] = []  # those that wait for this one's outcome
         self.replaced = False  # failed for good, and waits for what its fallback comes to

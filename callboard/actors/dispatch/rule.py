@@ -78,7 +78,7 @@ class RuleBook:
         )
         submission.shares = template.shares
         rare = Rare()
-        rare.depth, rare.event = depth, describe(notice)
+        rare.depth, rare.event, rare.rich = depth, describe(notice), notice.rich
         return Held(submission, rule.client, rare)
 
 
