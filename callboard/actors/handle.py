@@ -227,6 +227,9 @@ class TaskHandle(concurrent.futures.Future[Any]):
         except Exception:  # the user's code
             concurrent.futures._base.LOGGER.exception("exception calling callback for %r", self)
 
+    def _tell(self, waiter: Any) -> None:
+        waiter.add_cancelled(self) if self.cancelled() else waiter.add_result(self)
+
     def _settle(self, outcome: Outcome) -> None:
         self._output = outcome.output
         self._state = CANCELLED_AND_NOTIFIED if outcome.status is TaskStatus.CANCELLED else FINISHED
@@ -268,7 +271,7 @@ def settle_all(pairs: Iterable[tuple[TaskHandle, Outcome]]) -> list[Callable[[],
             with _gate:
                 handle._settle(outcome)
             for waiter in handle._waiters:
-                waiter.add_cancelled(handle) if handle.cancelled() else waiter.add_result(handle)
+                handle._tell(waiter)
             handle._condition.notify_all()
         told.append(handle)
     for handle in told:

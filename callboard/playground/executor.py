@@ -55,6 +55,12 @@ class ExecutorFuture(TaskHandle):
             raise error
         return error
 
+    def _tell(self, waiter: Any) -> None:
+        if self._outcome is not None and self._outcome.status not in (TaskStatus.COMPLETED, TaskStatus.CANCELLED):
+            waiter.add_exception(self)  # who waits for the first exception waits for this
+        else:
+            super()._tell(waiter)
+
     def __await__(self) -> Any:
         result = yield from super().__await__()
         if result.status is TaskStatus.COMPLETED:

@@ -170,7 +170,7 @@ def test_a_cancelled_dependency_skips_too(stage: Playground) -> None:
 
 def test_a_task_cannot_depend_on_itself(stage: Playground) -> None:
     own = fresh_id()
-    with pytest.raises((InvalidTask, DependencyCycle), match="itself|cycle"):
+    with pytest.raises((InvalidTask, DependencyCycle), match=r"itself|cycle"):
         stage.submit(Task("selfish", "sum", id=own, dependencies=[own]))
 
 
