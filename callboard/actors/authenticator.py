@@ -16,12 +16,27 @@ ENDPOINT = "inproc://zeromq.zap.01"
 
 
 class Authenticator:
-    """Decides by public key. ``credentials``, where given, is asked about keys that are not in the set."""
+    """Decides by public key. ``credentials``, where given, is asked about keys that are neither in the set nor revoked."""
 
     def __init__(self, allowed: set[str], credentials: Callable[[str], bool] | None = None) -> None:
-        self.allowed = allowed
+        self._allowed = allowed
+        self._revoked: set[str] = set()
         self._credentials = credentials
         self.refused = 0
+
+    def allow(self, key: str) -> None:
+        """Accept a key."""
+        self._allowed.add(key)
+        self._revoked.discard(key)
+
+    def revoke(self, key: str) -> None:
+        """Accept it no longer, whatever the callback says."""
+        self._allowed.discard(key)
+        self._revoked.add(key)
+
+    def is_revoked(self, key: str) -> bool:
+        """Whether a key was accepted once and is no longer."""
+        return key in self._revoked
 
     def reply(self, frames: list[bytes]) -> list[bytes] | None:
         """The reply to a ZAP request, None for what is none."""
@@ -33,16 +48,16 @@ class Authenticator:
         if user is not None:
             return [*envelope, version, request, b"200", b"OK", user.encode(), b""]
         self.refused += 1
-        logger.warning("refused a connection from %s: its key is unknown", address or "somebody")
+        logger.warning("refused a connection from %s: its key is unknown, or was revoked", address or "somebody")
         return [*envelope, version, request, b"400", b"unknown key", b"", b""]
 
     def _user(self, mechanism: bytes, credentials: list[bytes]) -> str | None:
         if mechanism != b"CURVE" or len(credentials) != 1 or len(credentials[0]) != 32:
             return None
         key: str = z85.encode(credentials[0]).decode()
-        if key in self.allowed:
+        if key in self._allowed:
             return key
-        if self._credentials is None:
+        if self._credentials is None or key in self._revoked:
             return None
         try:
             return key if self._credentials(key) is True else None

@@ -26,12 +26,13 @@ class Missed(Exception):
 class Peer:
     """One connected worker or client."""
 
-    def __init__(self, identity: str, kind: Literal["worker", "client"], name: str, token: str | None) -> None:
+    def __init__(self, identity: str, kind: Literal["worker", "client"], name: str, token: str | None, user: str | None) -> None:
         self.identity = identity
         self.address = identity.encode()
         self.kind = kind
         self.name = name
         self.token = token
+        self.user = user  # the public key that it has proved
         self.acked = 0  # the number of its last report that came
         self.strikes = 0
         self.unreachable = False

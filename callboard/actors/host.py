@@ -173,7 +173,7 @@ class WorkerHost(PeerActor):
                     self.send(encode(Park(task_id=attempt.task_id, parked=True)))
             self.uplink.rejoined()
 
-    def refused(self) -> None:
+    def refused(self, reason: str) -> None:
         """There is no use in staying."""
         self.ended.set()
 

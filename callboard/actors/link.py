@@ -148,6 +148,10 @@ class ClientLink(PeerActor):
         if again:
             self.uplink.rejoined()
 
+    def refused(self, reason: str) -> None:
+        """Nobody will finish what is open."""
+        self._over(reason)
+
     def hear(self, message: AnyMessage, payloads: list[Packed]) -> None:
         """Take results and answers."""
         if isinstance(message, Goodbye):

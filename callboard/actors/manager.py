@@ -5,21 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from callboard.actors.actor import SocketActor, new_socket
-from callboard.actors.authenticator import DOMAIN, Authenticator
-from callboard.actors.authenticator import ENDPOINT as ZAP_ENDPOINT
-from callboard.actors.authenticator import serve as answer_zap
+from callboard.actors.actor import SocketActor
 from callboard.actors.client import Client, Ended
 from callboard.actors.courier import Peer, burden, keep_code, weigh_outcome
 from callboard.actors.dispatch.command import Assign, Deliver, Forget, Halt, Kill, Notice, Publish, Recall, Warn
@@ -27,6 +21,7 @@ from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.dump import Dumps
+from callboard.actors.gate import Gate
 from callboard.actors.inquiry import Inquiry
 from callboard.actors.keyring import Address, ServerKeys
 from callboard.actors.mailbox import Mail
@@ -34,7 +29,7 @@ from callboard.actors.publisher import Publisher
 from callboard.actors.reception import Reception
 from callboard.actors.supervisor import Death, Expected
 from callboard.messages.codec import MAX_PAYLOAD, encode, fits, portions
-from callboard.messages.errors import CannotBind, PayloadTooLarge, PlaygroundClosed
+from callboard.messages.errors import PayloadTooLarge, PlaygroundClosed
 from callboard.messages.failure import Failure
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission
@@ -63,7 +58,6 @@ class ManagerSettings:
     name: str = "playground"
     address: Address | None = None
     keys: ServerKeys | None = None
-    authorized: frozenset[str] = field(default_factory=frozenset)
     credentials: Callable[[str], bool] | None = None
     max_payload: int = MAX_PAYLOAD
     max_worker_deaths: int = 3
@@ -89,70 +83,22 @@ class TaskManager(SocketActor):
         self.codes: dict[str, bytes] = {}
         self.supervisor: Supervisor | None = None
         self.dismissed = False
-        self.folder = Path(tempfile.mkdtemp(prefix="callboard-"))
-        self.local_endpoint = f"ipc://{self.folder}/tasks"
-        self.events_endpoint = f"ipc://{self.folder}/events"
-        self.events_port: int | None = None
+        self.gate = Gate(settings.address, settings.keys, settings.credentials)
         self._client = client
         self._drains: list[Future[None]] = []
         self._next_probe = 0.0
-        self._sockets: list[zmq.Socket[bytes]] = []
 
     # -- life -------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Bind the sockets: for local children without keys, then for others with them."""
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.router = self._socket(zmq.ROUTER)
-        self.router.router_mandatory = 1
-        self.router.router_handover = 1
-        self.xpub = self._socket(zmq.XPUB)
-        self.xpub.sndhwm = 20_000
+        """Bind the sockets."""
+        self.gate.open(self.mailbox)
+        self.router, self.xpub = self.gate.router, self.gate.xpub
         self.publisher = Publisher(self.xpub, self.epoch)
-        self.router.bind(self.local_endpoint)
-        self.xpub.bind(self.events_endpoint)
-        if self.settings.address is not None and self.settings.keys is not None:
-            self._listen(self.settings.address, self.settings.keys)
-
-    def _socket(self, kind: int) -> zmq.Socket[bytes]:
-        made = new_socket(self.context, kind)
-        self._sockets.append(made)
-        self.mailbox.watch(made)
-        return made
-
-    def _listen(self, address: Address, keys: ServerKeys) -> None:
-        # The handler must be there before the first CURVE bind; and options hold only for binds after they were set.
-        self.authenticator = Authenticator({keys.peer.public, *self.settings.authorized}, self.settings.credentials)
-        self.zap = self._socket(zmq.ROUTER)
-        self.zap.bind(ZAP_ENDPOINT)
-        for socket in (self.router, self.xpub):
-            socket.curve_server = 1
-            socket.curve_publickey = keys.server.public.encode()
-            socket.curve_secretkey = keys.server.secret.encode()
-            socket.zap_domain = DOMAIN.encode()
-        try:
-            self.router.bind(address.endpoint)
-        except zmq.ZMQError as error:
-            raise CannotBind(
-                error.errno, f"cannot listen on {address.endpoint}: {error.strerror}; choose another port, or end who uses it"
-            ) from None
-        self.events_port = self._bind_events(address)
-
-    def _bind_events(self, address: Address) -> int:
-        try:
-            self.xpub.bind(f"tcp://{address.host}:{address.port + 1}")
-            return address.port + 1
-        except zmq.ZMQError:
-            return self.xpub.bind_to_random_port(f"tcp://{address.host}")
 
     def close(self) -> None:
-        """Close the sockets and remove their folder."""
-        for socket in self._sockets:
-            self.mailbox.unwatch(socket)
-            socket.close()
-        if hasattr(self, "context"):
-            self.context.term()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Close the sockets."""
+        self.gate.close()
         error = PlaygroundClosed("the manager has ended")
         self.dumps.abandon(error)
         for drain in self._drains:
@@ -173,7 +119,7 @@ class TaskManager(SocketActor):
                 if self.publisher.heard(frames[0].bytes, now):
                     self.interest_changed()
             else:
-                answer_zap(self.zap, self.authenticator, frames)
+                self.gate.answer(frames)
         self.step(now)
 
     def _take(self, items: list[Any], now: float) -> None:
@@ -245,6 +191,19 @@ class TaskManager(SocketActor):
         """Publish what a person or a worker says."""
         entry = self.dispatcher.ledger.entries.get(cause) if cause is not None else None
         self.dispatcher.endings.publish(notice, entry, time.monotonic())
+
+    def authorize(self, key: str) -> None:
+        """Have who proves this public key, too."""
+        self.gate.authenticator.allow(key)
+
+    def revoke(self, key: str) -> None:
+        """Have who proves this public key no longer; who is here by it is cut off, and what it ran is given to others."""
+        now = time.monotonic()
+        self.gate.authenticator.revoke(key)
+        self.reception.expel(key, now)
+        self.xpub = self.gate.renew_events()
+        self.publisher.renew(self.xpub, now)
+        self.step(now)
 
     # -- local workers ----------------------------------------------------------------------
 

@@ -103,13 +103,15 @@ class PeerActor(SocketActor):
         elif event == zmq.EVENT_DISCONNECTED:
             self.connected = False
         else:
-            self._refused("the manager refused the keys of the connection file, or is none")
+            self._refused("the manager refused the keys of the connection file, or is none", final=event == zmq.EVENT_HANDSHAKE_FAILED_AUTH)
 
-    def _refused(self, reason: str) -> None:
+    def _refused(self, reason: str, final: bool = True) -> None:
         if not self.joined.done():
             self.joined.set_exception(Refused(f"{self.endpoint.address}: {reason}"))
         else:
             logger.warning("%s: %s", self.endpoint.address, reason)
+        if final:
+            self.refused(f"the manager refuses this process: {reason}")
 
     def _heard(self, frames: list[zmq.Frame]) -> None:
         try:
@@ -126,7 +128,6 @@ class PeerActor(SocketActor):
                 self.joined.set_result(message)
         elif isinstance(message, Refusal):
             self._refused(message.reason)
-            self.refused()
         elif isinstance(message, Rejoin):
             self.greet()
         else:
@@ -151,7 +152,7 @@ class PeerActor(SocketActor):
     def welcomed(self, message: Welcome, again: bool) -> None:
         """The manager has taken us in; ``again`` after a reconnect, be it to the same manager or to its successor."""
 
-    def refused(self) -> None:
+    def refused(self, reason: str) -> None:
         """The manager will not have us."""
 
     def hear(self, message: AnyMessage, payloads: list[Packed]) -> None:

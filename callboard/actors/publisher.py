@@ -51,6 +51,11 @@ class Publisher:
             self._going[prefix] = now + FORGET_AFTER
         return subscribe
 
+    def renew(self, socket: zmq.Socket[bytes], now: float) -> None:
+        """Publish on another socket; the subscribers of the old one have yet to come back."""
+        self._socket = socket
+        self._going.update(dict.fromkeys(self._prefixes, now + FORGET_AFTER))
+
     def wants(self, topic: str) -> bool:
         """Whether anybody listens to a topic."""
         return any(topic.startswith(prefix) for prefix in self._prefixes)

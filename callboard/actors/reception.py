@@ -13,6 +13,7 @@ from callboard.actors.courier import Missed, Peer
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.dispatch.rule import Rule
+from callboard.actors.gate import user_of
 from callboard.actors.peer import Versions, incompatible
 from callboard.events.topic import Pattern
 from callboard.messages.codec import Packed, decode, encode
@@ -85,10 +86,16 @@ class Reception:
         if identity in self._banned:
             return
         peer = self.peers.get(identity)
+        if peer is None or peer.user is not None:
+            user = user_of(frames)
+            if user is not None and not self._is_genuine(peer, user):
+                return
+        else:
+            user = None
         try:
             message, payloads = decode(frames[1:])
             if isinstance(message, Hello):
-                self._hello(identity, message, now)
+                self._hello(identity, user, message, now)
             elif peer is not None:
                 self._dispatch(peer, message, payloads, now)
             elif not isinstance(message, Goodbye):
@@ -97,6 +104,20 @@ class Reception:
             self._send_stranger(identity, Rejoin())
         except WireError as error:
             self._strike(identity, peer, error, now)
+
+    def _is_genuine(self, peer: Peer | None, user: str) -> bool:
+        """Whether the key is the one that the peer came with, and still holds."""
+        if peer is None:
+            return not self._manager.gate.authenticator.is_revoked(user)
+        return user == peer.user
+
+    def expel(self, user: str, now: float) -> None:
+        """Part from all who came by a key."""
+        for peer in [peer for peer in self.peers.values() if peer.user == user]:
+            logger.warning("%s %r is cut off: its key was revoked", peer.kind, peer.name)
+            self._send_stranger(peer.identity, Refusal(reason="its key was revoked"))
+            self.forget(peer)
+            self._dispatcher.lost(peer.identity, now, "was cut off, since its key was revoked")
 
     def _strike(self, identity: str, peer: Peer | None, error: WireError, now: float) -> None:
         self.malformed += 1
@@ -119,7 +140,7 @@ class Reception:
 
     # -- joining ----------------------------------------------------------------------------
 
-    def _hello(self, identity: str, message: Hello, now: float) -> None:
+    def _hello(self, identity: str, user: str | None, message: Hello, now: float) -> None:
         refusal, warning = incompatible(message, self._mine)
         if refusal is not None:
             logger.warning("refused %s %r: %s", message.peer, message.name, refusal)
@@ -132,7 +153,7 @@ class Reception:
             raise WireError("a peer that says hello again as somebody else")
         again: list[list[Any]] = []
         if peer is None:
-            peer = self.peers[identity] = Peer(identity, message.peer, message.name, message.token)
+            peer = self.peers[identity] = Peer(identity, message.peer, message.name, message.token, user)
             if message.token is not None:
                 self._tokens[message.token] = peer
         else:
@@ -141,8 +162,8 @@ class Reception:
         welcome = Welcome(
             epoch=manager.epoch,
             manager=manager.settings.name,
-            events_endpoint=manager.events_endpoint if message.token is not None else None,
-            events_port=manager.events_port,
+            events_endpoint=manager.gate.events_endpoint if message.token is not None else None,
+            events_port=manager.gate.events_port,
             max_payload=manager.settings.max_payload,
         )
         manager.send(peer, encode(welcome), now)

@@ -16,7 +16,7 @@ from typing import Literal
 
 from callboard.actors.bus import EventBus
 from callboard.actors.client import Client
-from callboard.actors.keyring import Address, ServerKeys, connection_file, server_keys, write_connection
+from callboard.actors.keyring import Address, Credentials, KeyPair, ServerKeys, connection_file, server_keys, write_connection
 from callboard.actors.link import LocalLink
 from callboard.actors.manager import ManagerSettings, TaskManager
 from callboard.actors.peer import Endpoint
@@ -95,6 +95,41 @@ class Playground(Board):
         """Where remote workers and clients find it, None without a port."""
         return None if self.settings.port is None else Address(self.settings.host, self.settings.port).endpoint
 
+    def issue_key(self, path: str | Path) -> str:
+        """Make a connection file with a key of its own, for one worker or client or for some; returns its public key.
+
+        Inside the block, with a port. The key holds until it is revoked or the block ends. Who has the file may join, so
+        that only its owner can read it. Raises `InvalidSetting` without a port.
+        """
+        server = self._listening().server
+        peer = KeyPair.fresh()
+        self._order("authorize", peer.public)
+        write_connection(Path(path), str(self.address), Credentials(server.public, peer))
+        return peer.public
+
+    def revoke(self, public_key: str) -> None:
+        """Accept a public key no longer, be it an issued one, that of the connection file, or one that ``credentials`` says yes to.
+
+        Workers and clients that came by it are cut off: what they ran is given to others, and they end or are refused.
+        Inside the block, with a port; raises `InvalidSetting` without one.
+        """
+        self._listening()
+        self._order("revoke", public_key)
+
+    def _listening(self) -> ServerKeys:
+        session = self._session
+        if session is None or session.manager is None:
+            raise PlaygroundClosed("keys are issued and revoked inside the playground's block only")
+        keys = session.manager.settings.keys
+        if keys is None:
+            raise InvalidSetting(f"playground {self.name!r} has no port, so that nobody can come by a key; pass port=")
+        return keys
+
+    def _order(self, what: str, *arguments: str) -> None:
+        link = self._the_link()
+        assert isinstance(link, LocalLink)
+        link.call(what, *arguments)
+
     # -- the block --------------------------------------------------------------------------
 
     def begin(self, workers: Sequence[ProcessWorker]) -> None:
@@ -115,7 +150,8 @@ class Playground(Board):
     def finish(self) -> None:
         """Wait for all that is open, then end."""
         session = self._session
-        assert session is not None
+        if session is None:
+            return  # it was killed inside the block
         session.drain()
         self._bus_done()
         session.stop(LEAVE_PATIENCE)
@@ -190,7 +226,7 @@ class _Session:
         if settings.address is not None and settings.keys is not None:
             self._announce(settings.address, settings.keys)
         if self.zygote is not None:
-            self.supervisor, _ = Supervisor.launch(self.zygote, self.manager.local_endpoint, self.manager.mailbox.post)
+            self.supervisor, _ = Supervisor.launch(self.zygote, self.manager.gate.local_endpoint, self.manager.mailbox.post)
             self.manager.supervisor = self.supervisor
             self._seat(seats)
 
@@ -237,7 +273,7 @@ class _Session:
         with self._lock:
             if self.bus is None:
                 assert self.manager is not None
-                self.bus, _ = EventBus.launch(Endpoint(self.manager.events_endpoint))
+                self.bus, _ = EventBus.launch(Endpoint(self.manager.gate.events_endpoint))
             return self.bus
 
     # -- end --------------------------------------------------------------------------------
