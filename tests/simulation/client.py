@@ -64,7 +64,7 @@ class Client(Submitter):
     """A client that never dies."""
 
     def connected(self) -> None:
-        self._say("hello", 0, None, [], None, False)
+        self._say("hello", 0, None, [], None, False, 0)
 
     def hear(self, kind: str, *body: Any) -> None:
         if kind == "welcome":

@@ -56,7 +56,7 @@ class Invariants:
         ledger = self._dispatcher.ledger
         worker = self._dispatcher.roster.workers[command.worker_id]
         ahead = max(ahead_allowed(entry.category.mean, entry.category.timeout) for entry in command.entries)
-        allowed = worker.info.slots + len(worker.parked) + ahead
+        allowed = worker.info.slots + len(worker.parked) + len(worker.lent) + ahead
         load = len(worker.inflight) + len(worker.foreign)
         demand(load <= allowed, f"{command.worker_id} has {load} tasks, its credit is {allowed}")
         for entry in command.entries:

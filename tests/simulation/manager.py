@@ -44,9 +44,9 @@ class Outcome:
 class Peer:
     """What the manager remembers of one that said hello."""
 
-    def __init__(self, actor: Actor) -> None:
+    def __init__(self, actor: Actor, heard: int) -> None:
         self.actor = actor
-        self.acked = 0
+        self.acked = heard
         self.number = 0
         self.deliveries: deque[tuple[int, list[Outcome]]] = deque()
 
@@ -76,11 +76,18 @@ class Manager:
         self.step()
 
     def _hello(
-        self, actor: Actor, number: int, info: WorkerInfo | None, held: list[tuple[str, int]], epoch: int | None, leaving: bool
+        self,
+        actor: Actor,
+        number: int,
+        info: WorkerInfo | None,
+        held: list[tuple[str, int]],
+        epoch: int | None,
+        leaving: bool,
+        heard: int,
     ) -> None:
         peer = self.peers.get(actor.identity)
         if peer is None:
-            peer = self.peers[actor.identity] = Peer(actor)
+            peer = self.peers[actor.identity] = Peer(actor, heard)
         self._send(actor, "welcome", number, self.epoch)
         for number, outcomes in peer.deliveries:
             self._send(actor, "deliver", number, outcomes)
@@ -106,7 +113,10 @@ class Manager:
 
     def _report(self, peer: Peer, report: Report, outputs: list[bytes]) -> None:
         if report.number <= peer.acked:
+            self._send(peer.actor, "probe", peer.acked)
             return
+        if report.number > peer.acked + 1:
+            return  # one before it was lost with the link; all will be said again after the hello
         if not self.dispatcher.report(peer.actor.identity, report, outputs, self.world.clock.now):
             self._send(peer.actor, "rejoin")
             return
@@ -117,8 +127,8 @@ class Manager:
     def _hand_back(self, peer: Peer, ids: list[str], fences: list[int]) -> None:
         self.dispatcher.hand_back(peer.actor.identity, ids, fences, self.world.clock.now)
 
-    def _park(self, peer: Peer, task_id: str, parked: bool) -> None:
-        self.dispatcher.park(peer.actor.identity, task_id, parked, self.world.clock.now)
+    def _park(self, peer: Peer, task_id: str, fence: int, parked: bool) -> None:
+        self.dispatcher.park(peer.actor.identity, task_id, parked, self.world.clock.now, fence)
 
     def _leaving(self, peer: Peer) -> None:
         self.dispatcher.leaving(peer.actor.identity, self.world.clock.now)

@@ -100,7 +100,8 @@ class Worker(Submitter):
             held += zip(report.ids, report.fences, strict=True)
         self._hellos += 1
         self._welcome = False
-        self._say("hello", self._hellos, self.info, held, self._epoch, self._leaving)
+        heard = self._reports[0][0] - 1 if self._reports else self._number
+        self._say("hello", self._hellos, self.info, held, self._epoch, self._leaving, heard)
 
     def hear(self, kind: str, *body: Any) -> None:
         """The manager says something. Until it has welcomed the last hello it means what was here before that."""
@@ -123,7 +124,7 @@ class Worker(Submitter):
                 self._say("report", report, outputs)
             for attempt in self._running:
                 if attempt.parked:
-                    self._say("park", attempt.task_id, True)
+                    self._say("park", attempt.task_id, attempt.fence, True)
         self.rejoined()
 
     def _on_probe(self, acked: int) -> None:
@@ -229,12 +230,12 @@ class Worker(Submitter):
         """The task waits for others and lends its slot."""
         attempt.children = children
         attempt.parked = True
-        self._say("park", attempt.task_id, True)
+        self._say("park", attempt.task_id, attempt.fence, True)
         self._pump()
 
     def _unpark(self, attempt: Attempt) -> None:
         attempt.parked = False
-        self._say("park", attempt.task_id, False)
+        self._say("park", attempt.task_id, attempt.fence, False)
         self.later(0.001, self.end, attempt, Ending.COMPLETED)
 
     def _report(self, rows: list[tuple[Attempt, int, int, float | None]]) -> None:
@@ -255,9 +256,7 @@ class Worker(Submitter):
         for attempt, *_ in rows:
             del self._held[attempt.task_id]
         self._reports.append((self._number, report, outputs))
-        if self._welcome:
-            # Before the welcome it would overtake those that are said again after it, and they would count as heard.
-            self._say("report", report, outputs)
+        self._say("report", report, outputs)
 
     def _perhaps_end(self) -> None:
         if self._leaving and self.alive and not self._held and not self._reports:

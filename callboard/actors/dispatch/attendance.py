@@ -86,6 +86,7 @@ class Attendance:
         # of its tasks are parked, and what it was asked to stop, has to be said again.
         worker.recalling = False
         worker.parked.clear()
+        worker.lent.clear()
         stop: list[str] = []
         for entry in list(worker.inflight.values()):
             if held.get(entry.task_id) != entry.fence:
@@ -102,7 +103,9 @@ class Attendance:
     def settle(self, worker: WorkerRecord, now: float) -> None:
         """The worker has more or less to do than before."""
         if worker.parked:
-            worker.parked = {task_id for task_id in worker.parked if task_id in worker.inflight or task_id in worker.foreign}
+            worker.parked.intersection_update(worker.inflight)
+        if worker.lent:
+            worker.lent.intersection_update(worker.foreign)
         if worker.alone is not None and worker.alone.worker is not worker:
             worker.alone = None
         self._roster.refresh(worker, now)

@@ -128,15 +128,23 @@ class Dispatcher:
                 self._strays.gone(task_id, worker_id)
         self._attendance.settle(worker, now)
 
-    def park(self, worker_id: str, task_id: str, parked: bool, now: float) -> None:
-        """A running task waits for other tasks and lends its slot, or goes on."""
+    def park(self, worker_id: str, task_id: str, parked: bool, now: float, fence: int | None = None) -> None:
+        """A running task waits for other tasks and lends its slot, or goes on. ``fence`` tells which attempt of it, where
+        the worker may have two; without it the last one is meant."""
         worker = self.roster.workers.get(worker_id)
-        if worker is None or (task_id not in worker.inflight and task_id not in worker.foreign):
+        if worker is None:
+            return
+        entry = worker.inflight.get(task_id)
+        if entry is not None and fence in (None, entry.fence):
+            lenders = worker.parked
+        elif task_id in worker.foreign and fence in (None, worker.foreign[task_id]):
+            lenders = worker.lent
+        else:
             return
         if parked:
-            worker.parked.add(task_id)
+            lenders.add(task_id)
         else:
-            worker.parked.discard(task_id)
+            lenders.discard(task_id)
         self._attendance.settle(worker, now)
 
     # -- answers ----------------------------------------------------------------------------
@@ -179,6 +187,7 @@ class Dispatcher:
                 self._setbacks.failed(entry, report, row, payloads[row], now)
         if category is not None and count:
             category.observe(total / count)
+        worker.stuck = False
         self._attendance.settle(worker, now)
         return True
 

@@ -92,11 +92,13 @@ class Matcher:
             if requirement is None or not profile.spare:
                 continue
             # No more workers than tasks are looked at: a task that comes alone must not cost a walk past thousands.
+            sharing = len(profile.spare)
             for worker in list(islice(profile.spare, len(requirement.ready))):
                 requirement = profile.next_requirement()
-                if requirement is None or not self._top_up(worker, requirement, len(profile.spare), now):
+                if requirement is None or not self._top_up(worker, requirement, sharing, now):
                     break
                 self._roster.refresh(worker, now)
+                sharing -= 1
 
     def _top_up(self, worker: WorkerRecord, requirement: Requirement, sharing: int, now: float) -> bool:
         """Fill one worker's share; False when the next task may not be sent ahead to anybody."""
@@ -129,7 +131,8 @@ class Matcher:
             looks += 1 + len(queued)
             free = [entry for entry in queued if _taken(entry.category.requirement, takers)]
             if free:
-                worker.recalling = True
+                worker.recalling = worker.stuck = True
+                worker.profile.spare.pop(worker, None)
                 self._outbox.others.append(Recall(worker.info.worker_id, [entry.task_id for entry in free[len(free) // 2 :]]))
             else:
                 # The others get their turn before this one is looked at again.

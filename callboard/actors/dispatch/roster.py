@@ -47,11 +47,13 @@ class WorkerRecord:
         "info",
         "joined",
         "leaving",
+        "lent",
         "parked",
         "profile",
         "recalling",
         "reserved",
         "since",
+        "stuck",
     )
 
     def __init__(self, info: WorkerInfo, profile: Profile, joined: int, since: float) -> None:
@@ -63,17 +65,19 @@ class WorkerRecord:
         self.foreign: dict[str, int] = {}
         self._named: dict[str, tuple[int, int]] = {}
         self.parked: set[str] = set()  # tasks that wait for tasks and lend their slot
+        self.lent: set[str] = set()  # the same of the foreign
         self.idle_key: tuple[float, int, WorkerRecord] | None = None
         self.leaving = False
         self.alone: Entry | None = None  # the suspect that it runs, beside which nothing may run
         self.reserved = False  # gets nothing more until it is free for a suspect
-        self.recalling = False
+        self.recalling = False  # until it answers
+        self.stuck = False  # had to give something back: gets nothing ahead until it has ended what it runs
         self.condemned = False  # it was asked to end for what it did not stop: the others it runs are not to blame
 
     @property
     def open_slots(self) -> int:
         """Slots that nothing is running in or waiting for."""
-        return self.info.slots + len(self.parked) - len(self.inflight) - len(self.foreign)
+        return self._slots - len(self.inflight)
 
     @property
     def closed(self) -> bool:
@@ -83,18 +87,20 @@ class WorkerRecord:
     @property
     def quiet(self) -> bool:
         """Whether nothing runs on it but what waits for other tasks."""
-        return len(self.inflight) + len(self.foreign) <= len(self.parked)
+        return len(self.inflight) <= len(self.parked) and len(self.foreign) <= len(self.lent)
 
     def running(self) -> list[Entry]:
         """What it runs: a worker begins in the order of arrival, so the first of each free slot."""
-        return list(islice(self.inflight.values(), self._begun()))
+        return list(islice(self.inflight.values(), max(0, self._slots)))
 
     def queued(self) -> list[Entry]:
         """What it was sent ahead and has not begun."""
-        return list(islice(self.inflight.values(), self._begun(), None))
+        return list(islice(self.inflight.values(), max(0, self._slots), None))
 
-    def _begun(self) -> int:
-        return max(0, self.info.slots + len(self.parked) - len(self.foreign))
+    @property
+    def _slots(self) -> int:
+        """How many of its own tasks it can run at once."""
+        return self.info.slots + len(self.parked) + len(self.lent) - len(self.foreign)
 
     def is_running(self, entry: Entry) -> bool:
         """Whether a task that was sent here has begun, as far as the order of arrival tells."""
@@ -108,6 +114,9 @@ class WorkerRecord:
     def resume(self, entry: Entry, fence: int) -> None:
         """Make a foreign attempt the record's own, in its place in the order in which the worker began."""
         del self.foreign[entry.task_id]
+        if entry.task_id in self.lent:
+            self.lent.discard(entry.task_id)
+            self.parked.add(entry.task_id)
         rank, _ = self._named[entry.task_id]
         earlier: dict[str, Entry] = {}
         later: dict[str, Entry] = {}
@@ -190,6 +199,7 @@ class Roster:
         worker.inflight.clear()
         worker.foreign.clear()
         worker.parked.clear()
+        worker.lent.clear()
         self.leave(worker, now)
         profile = worker.profile
         profile.members -= 1
@@ -223,7 +233,7 @@ class Roster:
             self.loaded[worker] = None
         else:
             self.loaded.pop(worker, None)
-        if not closed and not idle and len(worker.inflight) < worker.info.slots + MAX_AHEAD:
+        if not closed and not idle and not worker.stuck and len(worker.inflight) < worker.info.slots + MAX_AHEAD:
             profile.spare[worker] = None
         else:
             profile.spare.pop(worker, None)

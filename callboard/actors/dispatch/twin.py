@@ -28,7 +28,7 @@ class Twins:
         """From now on this task leads."""
         self._leaders[key] = entry
         self._leaders.move_to_end(key)
-        if len(self._leaders) > self._history:
+        for _ in range(min(2, len(self._leaders) - self._history)):
             oldest, leader = self._leaders.popitem(last=False)
             if not leader.final:
                 self._leaders[oldest] = leader

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from callboard.actors.dispatch.ledger import Ledger
+from callboard.messages.errors import UnknownTask
+from callboard.messages.status import TaskStatus
+from tests.actors.dispatch.board import Board, task
+
+PENDING, COMPLETED = TaskStatus.PENDING, TaskStatus.COMPLETED
+
+
+def run_all(board: Board, limit: int = 100_000) -> list[str]:
+    """Let one worker complete whatever it gets; returns in which order."""
+    done: list[str] = []
+    board.worker("ada")
+    while running := board.running("ada"):
+        board.report_many(running)
+        board.step()
+        done += running
+        assert len(done) <= limit
+    return done
+
+
+def test_a_task_waits_for_its_dependencies() -> None:
+    board = Board()
+    board.worker("ada", slots=3)
+    board.submit(task("sum", "five", "ten"), task("five"), task("ten"))
+    assert board.running("ada") == ["five", "ten"]
+    board.complete("five")
+    assert board.status("sum") == [PENDING]
+    board.complete("ten")
+    assert board.running("ada") == ["sum"]
+
+
+def test_an_unknown_id_is_waited_for() -> None:
+    board = Board()
+    board.worker("ada")
+    board.submit(task("late", "early"))
+    assert board.where == {}
+    board.submit(task("early"))
+    board.complete("early")
+    assert board.running("ada") == ["late"]
+
+
+def test_a_diamond() -> None:
+    board = Board()
+    board.submit(task("end", "left", "right"), task("left", "start"), task("right", "start"), task("start"))
+    assert run_all(board) == ["start", "left", "right", "end"]
+    assert all(entry.users == 0 for entry in board.dispatcher.ledger.entries.values())
+
+
+def test_a_dependency_named_twice_counts_once() -> None:
+    board = Board()
+    board.submit(task("a", "b", "b", "x", "x"), task("b"))
+    assert board["a"].waiting_for == 2
+    board.submit(task("x"))
+    assert run_all(board) == ["b", "x", "a"]
+    assert board["b"].users == 0
+
+
+@pytest.mark.parametrize("order", ["forward", "reversed", "scrambled"])
+def test_a_chain_of_ten_thousand(order: str) -> None:
+    count = 10_000
+    chain = [task("t0"), *(task(f"t{number}", f"t{number - 1}") for number in range(1, count))]
+    if order == "reversed":
+        chain.reverse()
+    elif order == "scrambled":
+        random.Random(3).shuffle(chain)
+    board = Board()
+    assert board.submit(*chain) == []
+    assert run_all(board) == [f"t{number}" for number in range(count)]
+    assert board.dispatcher.drained
+
+
+def test_a_chain_costs_the_same_in_every_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    levels = "callboard.actors.dispatch.level.Levels._before"
+    from callboard.actors.dispatch.level import Levels
+
+    before = Levels._before
+
+    def counted(self: Levels, entry: object) -> object:
+        nonlocal looks
+        looks += 1
+        return before(self, entry)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(levels, counted)
+    counts = {}
+    for order in ("forward", "reversed", "scrambled"):
+        chain = [task("t0"), *(task(f"t{number}", f"t{number - 1}") for number in range(1, 5000))]
+        if order == "reversed":
+            chain.reverse()
+        elif order == "scrambled":
+            random.Random(3).shuffle(chain)
+        looks = 0
+        Board().submit(*chain)
+        counts[order] = looks
+    assert counts["forward"] <= 5000
+    assert counts["reversed"] <= 5000
+    assert counts["scrambled"] <= 25 * 5000
+
+
+# -- memory --------------------------------------------------------------------------------------
+
+
+def small(**limits: int) -> Board:
+    return Board(ledger=Ledger(**limits))
+
+
+def test_only_so_many_ended_tasks_are_remembered() -> None:
+    board = small(history=10, kept_outputs=5)
+    board.worker("ada")
+    for number in range(100):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    assert 10 <= len(board.dispatcher.ledger.entries) <= 20
+    assert board.status("t99") == [COMPLETED]
+    with pytest.raises(UnknownTask, match="no task 't0' is known here"):
+        board["t0"]
+
+
+def test_outputs_are_let_go_before_ids() -> None:
+    board = small(history=50, kept_outputs=5)
+    board.worker("ada")
+    for number in range(30):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    kept = [entry.task_id for entry in board.dispatcher.ledger.entries.values() if entry.output is not None]
+    assert len(board.dispatcher.ledger.entries) == 30
+    assert kept[-1] == "t29"
+    assert 5 <= len(kept) <= 8
+
+
+def test_large_outputs_are_let_go_by_their_bytes() -> None:
+    board = small(kept_bytes=1000)
+    board.worker("ada")
+    for number in range(10):
+        board.submit(task(f"t{number}"))
+        board.report(f"t{number}", output=b"x" * 400)
+    assert sum(entry.output is not None for entry in board.dispatcher.ledger.entries.values()) <= 4
+
+
+def test_an_output_larger_than_all_that_is_kept_is_delivered_all_the_same() -> None:
+    board = small(kept_bytes=10, kept_outputs=1)
+    board.worker("ada")
+    board.submit(task("a"))
+    board.report_many(["a"], output=b"x" * 1000)
+    commands = board.dispatcher.flush(board.now)
+    (delivered,) = [command for command in commands if type(command).__name__ == "Deliver"]
+    assert delivered.entries[0].output == b"x" * 1000  # type: ignore[union-attr]
+    for _ in range(3):
+        board.dispatcher.flush(board.now)
+    assert board["a"].output is None
+
+
+def test_an_output_that_somebody_still_needs_is_kept() -> None:
+    board = small(history=5, kept_outputs=2)
+    board.worker("ada")
+    board.submit(task("early"), task("late", "early", "never"))
+    board.complete("early")
+    for number in range(50):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    assert board["early"].output is not None
+    board.submit(task("never"))
+    board.complete("never", "late")
+    assert board.status("late") == [COMPLETED]
+    for number in range(50, 100):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    with pytest.raises(UnknownTask):
+        board["early"]
+
+
+def test_a_late_dependent_finds_what_is_still_there() -> None:
+    board = Board()
+    board.worker("ada")
+    board.submit(task("early"))
+    board.complete("early")
+    board.submit(task("late", "early"))
+    assert board.running("ada") == ["late"]
+
+
+def test_a_late_dependent_of_an_output_that_was_let_go_says_so() -> None:
+    board = small(kept_outputs=1)
+    board.worker("ada")
+    for number in range(5):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    board.submit(task("late", "t0"))
+    assert board.failure("late") == "OutputReleased"
+    assert "'t0'" in str(board["late"].error)
+
+
+def test_who_no_longer_waits_for_an_unknown_id_is_forgotten_there() -> None:
+    board = Board()
+    board.worker("ada")
+    board.submit(task("a", "never"), task("b", "never"))
+    board.cancel("a", "b")
+    assert board.dispatcher.ledger.awaited == {}
+    board.submit(task("never"))
+    board.complete("never")
+    assert board["never"].users == 0
