@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
-from callboard import ProcessRequest, ProcessWorker, Task, TaskHandle
+from callboard import Playground, ProcessRequest, ProcessWorker, Task, TaskHandle
+from callboard.actors.manager import TaskManager
 from callboard.playground.board import Board
 
 
@@ -136,4 +136,8 @@ def pid_of(board: Board, name: str) -> int:
     return next(worker.pid for worker in board.workers if worker.name == name)
 
 
-KILL = int(signal.SIGKILL)
+def manager_of(stage: Playground) -> TaskManager:
+    """The manager's actor, to look at what it counts."""
+    assert stage._session is not None
+    assert stage._session.manager is not None
+    return stage._session.manager
