@@ -18,7 +18,7 @@ from callboard.flows.restoration import restore
 from callboard.flows.signal import WaitForSignal
 from callboard.flows.state import FlowStatus
 from callboard.flows.task import Task
-from callboard.messages.errors import InvalidFlow, InvalidSetting
+from callboard.messages.errors import CallboardError, InvalidFlow, InvalidSetting
 from callboard.messages.task import fresh_id
 from callboard.state import Factory, Journal, RunSnapshot, StateManager
 
@@ -129,8 +129,9 @@ def find_factory(name: str) -> Callable[..., Any]:
         found: Any = importlib.import_module(module)
         for part in qualname.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidSetting(f"factory {name!r} cannot be imported: {error}; it is written 'module:function'") from error
+    except Exception as error:  # the user's module may raise anything
+        why = str(error) if isinstance(error, (ImportError, AttributeError, ValueError)) else f"{type(error).__name__}: {error}"
+        raise InvalidSetting(f"factory {name!r} cannot be imported: {why}; it is written 'module:function'") from error
     if not callable(found):
         raise InvalidSetting(f"factory {name!r} is no function, but {found!r}")
     function: Callable[..., Any] = found
@@ -138,8 +139,15 @@ def find_factory(name: str) -> Callable[..., Any]:
 
 
 def build(factory: Factory | None, run_id: str) -> Any:
-    """The flow that a stored factory makes."""
+    """The flow that a stored factory makes. Raises `InvalidFlow` where it raises, `InvalidSetting` where it is not there."""
     if factory is None:
         raise InvalidSetting(f"run {run_id!r} was begun without a factory; hand the flow to resume, or name a factory when it begins")
     args: Sequence[Any] = factory.args.load()
-    return find_factory(factory.name)(*args, **factory.kwargs.load())
+    kwargs: Mapping[str, Any] = factory.kwargs.load()
+    make = find_factory(factory.name)
+    try:
+        return make(*args, **kwargs)
+    except CallboardError:
+        raise
+    except Exception as error:  # the user's function
+        raise InvalidFlow(f"factory {factory.name!r} made no flow: {type(error).__name__}: {error}") from error

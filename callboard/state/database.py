@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from callboard.messages.errors import InvalidSetting, MissingExtra, StoreUnavailable
 from callboard.state.address import without_password
-from callboard.state.sql import TABLE, SqlStore
+from callboard.state.sql import TABLE, SqlStore, in_words
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -127,5 +127,5 @@ def _with_table(engine: Engine, table: str, lock: str | None) -> SqlStore:
                 create(connection)
     except SQLAlchemyError as error:
         engine.dispose()
-        raise StoreUnavailable(f"the store {engine.url!r} cannot be opened: {error}") from error
+        raise StoreUnavailable(f"the store {engine.url!r} cannot be opened: {in_words(error)}") from error
     return SqlStore(engine)

@@ -185,8 +185,12 @@ class StateManager:
 
     def signals(self, run_id: str) -> dict[str, Any]:
         """What was said to a run, by name."""
+        return {name: value.load() for name, value in self.said(run_id).items()}
+
+    def said(self, run_id: str) -> dict[str, StoredValue]:
+        """The same as `signals`, in its stored form, for those who only show it."""
         read_head(self.store, run_id)
-        return {name: StoredValue(data.decode()).load() for name, data in read_parts(self.store, run_id, "signal").items()}
+        return {name: StoredValue(data.decode()) for name, data in read_parts(self.store, run_id, "signal").items()}
 
     def delete(self, run_id: str) -> bool:
         """Remove a run with its atoms, history and signals; whether there was one. An engine at work on it is fenced off."""

@@ -11,7 +11,7 @@ from callboard.state.store import ABSENT, Change, Delete, Put, Record, Store, ch
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, TextClause
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 TABLE = "callboard_records"
 
@@ -129,7 +129,12 @@ class SqlStore(Store):
                 if attempt < ATTEMPTS and isinstance(error, DBAPIError) and _may_repeat(error):
                     attempt += 1
                     continue
-                raise StoreUnavailable(f"the store {self._engine.url!r} refuses: {error}") from error
+                raise StoreUnavailable(f"the store {self._engine.url!r} refuses: {in_words(error)}") from error
+
+
+def in_words(error: SQLAlchemyError) -> str:
+    """What the database said, in one line and without the statement."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def _may_repeat(error: DBAPIError) -> bool:
