@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from callboard.playground.command.event import events
+from callboard.playground.command.flow import flow
 from callboard.playground.command.manager import keys, manager
 from callboard.playground.command.task import explain, submit
 from callboard.playground.command.view import dump, status
@@ -21,3 +22,4 @@ def callboard() -> None:
 
 for command in (manager, worker, status, events, submit, explain, dump, keys):
     app.command()(command)
+app.add_typer(flow)
