@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from callboard.actors.client import DEFAULT_BACKLOG
-from callboard.messages.codec import MAX_PAYLOAD
+from callboard.messages.codec import LARGEST_PAYLOAD, MAX_PAYLOAD
 from callboard.messages.errors import InvalidSetting
 
 
@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     key_file: Path | None = None
     max_backlog: Annotated[int, Field(ge=1)] = DEFAULT_BACKLOG
     when_full: Literal["wait", "raise"] = "wait"
-    max_payload: Annotated[int, Field(ge=1024)] = MAX_PAYLOAD
+    max_payload: Annotated[int, Field(ge=1024, le=LARGEST_PAYLOAD)] = MAX_PAYLOAD
     max_worker_deaths: Annotated[int, Field(ge=1)] = 3
     max_chain: Annotated[int, Field(ge=1)] = 1000
 

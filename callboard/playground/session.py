@@ -1,0 +1,168 @@
+"""What lives while a playground's block lasts: its manager, its local workers, their keys, and the way they end."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from callboard.actors.bus import EventBus
+from callboard.actors.client import Client
+from callboard.actors.keyring import Address, ServerKeys, connection_file, server_keys, write_connection
+from callboard.actors.link import LocalLink
+from callboard.actors.manager import ManagerSettings, TaskManager
+from callboard.actors.peer import Endpoint
+from callboard.actors.supervisor import Seat, Supervisor, Zygote
+from callboard.actors.worker import ProcessWorker
+from callboard.messages.errors import CallboardError, CannotBind, PlaygroundClosed, WorkerStartFailed
+from callboard.playground.setting import Settings
+
+logger = logging.getLogger("callboard")
+
+START_PATIENCE = 60.0
+"""Seconds within which every local worker must have joined."""
+
+
+class Session:
+    """What lives while a block lasts."""
+
+    def __init__(self, name: str, settings: Settings, credentials: Callable[[str], bool] | None, workers: Sequence[ProcessWorker]) -> None:
+        self.settings = settings
+        self.name = name
+        self.credentials = credentials
+        self.workers = workers
+        self.client = Client(self.settings.max_backlog, self.settings.when_full)
+        self.client.max_payload = self.settings.max_payload
+        self.bus: EventBus | None = None
+        self.zygote: Zygote | None = None
+        self.manager: TaskManager | None = None
+        self.supervisor: Supervisor | None = None
+        self.link: LocalLink | None = None
+        self.connection: Path | None = None
+        self._lock = threading.RLock()
+
+    # -- begin ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start everything, workers last; raises what keeps it from starting."""
+        seats = [Seat(worker) for worker in self.workers]
+        settings = self._manager_settings()
+        if seats:
+            self.zygote = Zygote(preload=("callboard.flows.task",))
+        self.manager, ref = TaskManager.launch(settings, self.client)
+        self.link = LocalLink(self.manager, ref)
+        self.client.attach(self.link)
+        if settings.address is not None and settings.keys is not None:
+            self._announce(settings.address, settings.keys)
+        if self.zygote is not None:
+            self.supervisor, _ = Supervisor.launch(self.zygote, self.manager.gate.local_endpoint, self.manager.mailbox.post)
+            self.manager.supervisor = self.supervisor
+            self._seat(seats)
+
+    def _manager_settings(self) -> ManagerSettings:
+        settings = self.settings
+        address, keys = None, None
+        if settings.port is not None:
+            address = Address(settings.host, settings.port)
+            if not address.loopback and settings.key_file is None:
+                raise CannotBind(
+                    f"{settings.host} can be reached from other machines, and they need keys: pass key_file=PATH "
+                    "(made if it does not exist), and give that file to workers and clients by --key or key="
+                )
+            keys = server_keys(settings.key_file) if settings.key_file is not None else ServerKeys.fresh()
+        return ManagerSettings(
+            self.name,
+            address,
+            keys,
+            credentials=self.credentials,
+            max_payload=settings.max_payload,
+            max_worker_deaths=settings.max_worker_deaths,
+            max_chain=settings.max_chain,
+        )
+
+    def _announce(self, address: Address, keys: ServerKeys) -> None:
+        self.connection = connection_file(address)
+        write_connection(self.connection, address.endpoint, keys.credentials)
+
+    def _seat(self, seats: Sequence[Seat]) -> None:
+        manager = self.manager
+        assert self.supervisor is not None and manager is not None
+        for seat in seats:
+            self.supervisor.mailbox.post(lambda supervisor, seat=seat: supervisor.start_seat(seat))
+        until = time.monotonic() + START_PATIENCE
+        for seat in seats:
+            try:
+                seat.joined.result(max(0.0, until - time.monotonic()))
+            except TimeoutError:
+                raise WorkerStartFailed(f"worker {seat.name!r} did not join within {START_PATIENCE:g} s") from None
+        tokens = [seat.token for seat in seats]
+        manager.mailbox.post(lambda: manager.line_up(tokens))
+
+    def the_bus(self) -> EventBus:
+        """The event bus, started when first needed."""
+        with self._lock:
+            if self.bus is None:
+                assert self.manager is not None
+                self.bus, _ = EventBus.launch(Endpoint(self.manager.gate.events_endpoint))
+            return self.bus
+
+    # -- end --------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Wait until every task and every group has ended."""
+        assert self.manager is not None
+        while True:
+            drained: Future[None] = Future()
+            self.manager.mailbox.post(functools.partial(self.manager.drain, drained))
+            drained.result()
+            groups = self.client.open_groups()
+            if not groups:
+                return
+            for group in groups:
+                group.result()  # its join may submit more
+
+    def cancel(self, patience: float) -> None:
+        """Cancel what is open, and wait up to ``patience`` seconds for it to stop."""
+        assert self.manager is not None
+        manager = self.manager
+        drained: Future[None] = Future()
+        manager.mailbox.post(manager.cancel_everything)
+        manager.mailbox.post(lambda: manager.drain(drained))
+        try:
+            drained.result(patience)
+        except (TimeoutError, CallboardError):
+            logger.warning("some tasks did not stop within %g s; their workers are killed", patience)
+
+    def stop(self, patience: float) -> None:
+        """Let workers end in order within ``patience`` seconds, then end everything."""
+        self.client.detach("the playground has ended")
+        if self.supervisor is not None and self.manager is not None:
+            supervisor, manager = self.supervisor, self.manager
+            supervisor.mailbox.post(lambda supervisor: supervisor.retire())
+            manager.mailbox.post(manager.dismiss)
+            supervisor.empty.wait(patience)
+        elif self.manager is not None:
+            self.manager.mailbox.post(self.manager.dismiss)
+        self.kill()
+
+    def kill(self) -> None:
+        """End what is left, processes first. Every step is short and may be taken again: a second Ctrl-C can come between any two."""
+        with self._lock:
+            self.client.detach("the playground has ended")
+            if self.zygote is not None:
+                self.zygote.kill()
+            for actor in (self.supervisor, self.bus, self.manager):
+                if actor is not None:
+                    actor.actor_ref.stop()
+            self.client.abandon(PlaygroundClosed("the playground has ended"))
+            self.client.errands.stop()
+            if self.zygote is not None:
+                self.zygote.close()
+                self.zygote = None
+            if self.connection is not None:
+                self.connection.unlink(missing_ok=True)
+                self.connection = None
