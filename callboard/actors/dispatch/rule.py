@@ -32,21 +32,21 @@ class RuleBook:
         self._max_chain = max_chain
         self._values = values
         self._rules: dict[str, Rule] = {}
-        self._heeded: dict[str, bool] = {}
+        self._heeding: dict[str, list[Rule]] = {}
 
     def add(self, rule: Rule) -> None:
         """Put a rule in force. Raises `UnknownValue`."""
         self._values.use(rule.template)
         self.drop(rule.rule_id)
         self._rules[rule.rule_id] = rule
-        self._heeded.clear()
+        self._heeding.clear()
 
     def drop(self, rule_id: str) -> None:
         """Take a rule out of force; unknown ones are no error."""
         rule = self._rules.pop(rule_id, None)
         if rule is not None:
             self._values.release(rule.template)
-        self._heeded.clear()
+        self._heeding.clear()
 
     def drop_client(self, client: str) -> None:
         """Take out all rules of a client that has gone."""
@@ -55,19 +55,20 @@ class RuleBook:
 
     def heed(self, topic: str) -> bool:
         """Whether any rule looks at the topic."""
-        if not self._rules:
-            return False
-        known = self._heeded.get(topic)
+        return bool(self._rules) and bool(self._of(topic))
+
+    def _of(self, topic: str) -> list[Rule]:
+        known = self._heeding.get(topic)
         if known is None:
-            if len(self._heeded) > 10_000:
-                self._heeded.clear()
-            known = self._heeded[topic] = any(rule.pattern.matches(topic) for rule in self._rules.values())
+            if len(self._heeding) > 10_000:
+                self._heeding.clear()
+            known = self._heeding[topic] = [rule for rule in self._rules.values() if rule.pattern.matches(topic)]
         return known
 
     def matching(self, notice: Notice) -> list[Rule]:
         """The rules that an event starts, in the order in which they were made."""
         event = cast(Event, notice)  # it has all the fields that a mapping can ask for
-        return [rule for rule in self._rules.values() if rule.pattern.matches(notice.topic) and matches(event, rule.where)]
+        return [rule for rule in self._of(notice.topic) if matches(event, rule.where)]
 
     def follow_on(self, rule: Rule, notice: Notice, depth: int) -> Held:
         """The task of one firing: a fresh id, and its event; raises `ChainTooDeep`."""
