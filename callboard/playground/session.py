@@ -135,7 +135,7 @@ class Session:
         try:
             drained.result(patience)
         except (TimeoutError, CallboardError):
-            logger.warning("some tasks did not stop within %g s; their workers are killed", patience)
+            logger.info("some tasks did not stop within %g s; their workers are killed", patience)
 
     def stop(self, patience: float) -> None:
         """Let workers end in order within ``patience`` seconds, then end everything."""
