@@ -127,7 +127,8 @@ class Inquiry:
     def _waiting(self, entry: Entry) -> list[str]:
         requirement = entry.category.requirement
         lines = [f"it needs {requirement.describe()}"]
-        able = [worker for worker in self._dispatcher.roster.workers.values() if any(worker.profile is p for _, p in requirement.profiles)]
+        present = [worker for worker in self._dispatcher.roster.workers.values() if not worker.leaving]
+        able = [worker for worker in present if any(worker.profile is profile for _, profile in requirement.profiles)]
         if not able:
             lines.append("nobody who is connected could take it")
         else:
