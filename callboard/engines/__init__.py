@@ -13,8 +13,9 @@ from callboard.engines.listener import (
 )
 from callboard.engines.notifier import ANY, Notifier
 from callboard.engines.parallel import ParallelExecutor
+from callboard.engines.phase import Phase
 from callboard.engines.result import FlowResult
-from callboard.engines.run import FlowRun, Phase
+from callboard.engines.run import FlowRun
 from callboard.engines.shortcut import run
 from callboard.engines.sync import SyncExecutor
 

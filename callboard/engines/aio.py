@@ -12,8 +12,9 @@ from callboard.engines.crew import Crew
 from callboard.engines.executor import Executor
 from callboard.engines.job import Job
 from callboard.engines.perform import perform_async
+from callboard.engines.phase import Phase
 from callboard.engines.result import FlowResult
-from callboard.engines.run import FlowRun, Phase
+from callboard.engines.run import FlowRun
 from callboard.engines.threads import ThreadCrew
 from callboard.flows.function import FunctionTask
 from callboard.messages.errors import InvalidSetting
@@ -60,7 +61,7 @@ class AsyncExecutor(Executor):
             else:
                 loop.call_soon_threadsafe(happened.set)
 
-        run.wake = wake
+        run.inbox.wake = wake
         with self._driving(run):
             steps = run.phases(self.crew(run))
             try:
@@ -74,7 +75,7 @@ class AsyncExecutor(Executor):
                     pass
                 raise
             finally:
-                run.wake = None
+                run.inbox.wake = None
         return run.result()
 
 

@@ -13,8 +13,9 @@ from callboard.engines.judge import Judge
 from callboard.engines.memory import Remembered
 from callboard.engines.notifier import Callback, Filter, Notifier
 from callboard.engines.opening import Opening
+from callboard.engines.phase import Phase
 from callboard.engines.result import FlowResult
-from callboard.engines.run import FlowRun, Phase
+from callboard.engines.run import FlowRun
 from callboard.events import EventEmitter
 from callboard.flows.plan import Kind, Plan
 from callboard.flows.signal import WaitForSignal
@@ -234,5 +235,3 @@ class _Driving:
     def __exit__(self, *exception: object) -> None:
         with self._lock:
             del self._runs[self._run.run_id]
-
-

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
-from callboard.flows.task import Task, interpret
+from callboard.flows.interpretation import interpret
+from callboard.flows.task import Task
 from callboard.messages.failure import Failure
 from callboard.messages.outcome import Outcome
 

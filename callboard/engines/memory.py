@@ -62,4 +62,3 @@ class Remembered:
     def _owner(self, run: FlowRun, job: Job) -> str:
         # The same after a restart: who comes back need not wait for its own lease.
         return f"{run.run_id}/{job.name}"
-

@@ -130,7 +130,7 @@ def find_factory(name: str) -> Callable[..., Any]:
         for part in qualname.split("."):
             found = getattr(found, part)
     except Exception as error:  # the user's module may raise anything
-        why = str(error) if isinstance(error, (ImportError, AttributeError, ValueError)) else f"{type(error).__name__}: {error}"
+        why = str(error) if isinstance(error, (ImportError, AttributeError, ValueError)) else _in_a_line(error)
         raise InvalidSetting(f"factory {name!r} cannot be imported: {why}; it is written 'module:function'") from error
     if not callable(found):
         raise InvalidSetting(f"factory {name!r} is no function, but {found!r}")
@@ -150,4 +150,8 @@ def build(factory: Factory | None, run_id: str) -> Any:
     except CallboardError:
         raise
     except Exception as error:  # the user's function
-        raise InvalidFlow(f"factory {factory.name!r} made no flow: {type(error).__name__}: {error}") from error
+        raise InvalidFlow(f"factory {factory.name!r} made no flow: {_in_a_line(error)}") from error
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

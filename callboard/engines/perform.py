@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from callboard.engines.job import Ending, Job
-from callboard.flows.task import finish
+from callboard.flows.interpretation import finish
 from callboard.messages.context import current
 
 

@@ -17,6 +17,7 @@ from callboard.state import KEEP, AtomChange, FlowChange, Journal, RetryAttempt,
 
 RESOLUTION = "resolution"
 GROWTH = "growth:"
+UNDECIDED = Resolution()
 _S = AtomState
 _PLAIN: Mapping[AtomState, str] = {state: state.value for state in AtomState}
 
@@ -30,7 +31,7 @@ class Recorder:
         self.values = values
         self.changes: list[RunChange] = []
         self._results: dict[int, StoredValue] = {}
-        self._resolution = Resolution()
+        self._resolution = UNDECIDED
 
     def keep_result(self, node: int, result: Any) -> None:
         """Take the result of an atom that is about to complete. Raises `CannotStore`, naming the atom."""
@@ -60,7 +61,8 @@ class Recorder:
 
     def commit(self) -> None:
         """Write everything that was taken, in one transaction."""
-        resolution = resolution_of(self.values.machine)
+        machine = self.values.machine
+        resolution = resolution_of(machine) if machine.all_reverting or machine.retries or machine.doomed else UNDECIDED
         if resolution != self._resolution:
             self._resolution = resolution
             self.changes.append(StoreValue(RESOLUTION, encode([resolution.everything, resolution.retries, resolution.doomed], RESOLUTION)))
@@ -138,4 +140,3 @@ def growths(snapshot: RunSnapshot) -> dict[str, Flow]:
     """What atoms of a run made, by their names; in the order in which they made it where one made the other."""
     found = {name.removeprefix(GROWTH): value.load() for name, value in snapshot.values.items() if name.startswith(GROWTH)}
     return {name: flow for name, flow in found.items() if flow is not None}
-

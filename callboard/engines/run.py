@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import queue
 import time
-from collections.abc import Callable, Generator, Mapping
-from enum import StrEnum
+from collections.abc import Generator, Mapping
 from functools import partial
 from typing import Any
 
 from callboard.engines.alarm import Alarms
 from callboard.engines.crew import Crew
+from callboard.engines.inbox import Inbox, Thunk
 from callboard.engines.job import Ending, Job
 from callboard.engines.judge import Judge
 from callboard.engines.opening import Opening
+from callboard.engines.phase import Phase
 from callboard.engines.result import FlowResult
 from callboard.engines.steps import Steps
 from callboard.flows.command import Await, Consult, Decide, Execute, Revert, Sleep
-from callboard.flows.composite import CompositeTask
 from callboard.flows.state import ENDED, FLOW_TRANSITIONS, AtomState, FlowStatus
 from callboard.flows.task import Task
 from callboard.messages.errors import TaskTimedOut
 from callboard.messages.failure import Failure
 from callboard.messages.status import check_transition
 
-Thunk = Callable[[], None]
 POLL = 0.2
 """How often, in seconds, a run that waits for a signal looks for it in the store."""
-
-
-class Phase(StrEnum):
-    """What a run is doing, as `FlowRun.phases` tells it; the last word is the `FlowStatus`."""
-
-    RESUMING = "resuming"
-    SCHEDULING = "scheduling"
-    WAITING = "waiting"
-    ANALYZING = "analyzing"
 
 
 class FlowRun:
@@ -57,9 +46,9 @@ class FlowRun:
         self.atom_notifier = judge.atom_notifier
         self.jobs: dict[int, Job] = {}
         self.alarms = Alarms()
-        self.wake: Thunk | None = None
+        self.inbox = Inbox()
+        self.post = self.inbox.post
         self.judge = judge
-        self._inbox: queue.SimpleQueue[Thunk] = queue.SimpleQueue()
         self._steps = Steps(self)
         self._crew: Crew | None = None
         self._deadline = deadline
@@ -69,12 +58,6 @@ class FlowRun:
         self._news: list[Thunk] = []
 
     # -- from any thread ------------------------------------------------------------------------------
-
-    def post(self, thunk: Thunk) -> None:
-        """Have ``thunk`` called by the driving thread."""
-        self._inbox.put(thunk)
-        if self.wake is not None:
-            self.wake()
 
     def suspend(self) -> None:
         """Begin nothing new; what runs may end. Said before the run, nothing of it begins."""
@@ -126,7 +109,7 @@ class FlowRun:
         if self.machine.changes and self.atom_notifier:
             # Who is told that an atom has ended may suspend or cancel the run before the next one begins.
             self.record()
-            self._drain()
+            self.inbox.drain()
         jobs = self._steps.stand_ins()
         room = crew.room()
         machine, steps = self.machine, self._steps
@@ -153,7 +136,7 @@ class FlowRun:
 
     def must_wait(self) -> bool:
         """Whether nothing can be done until something happens."""
-        if not self._inbox.empty() or self.alarms.due() or self._steps.waiting_stand_ins():
+        if not self.inbox.empty() or self.alarms.due() or self._steps.waiting_stand_ins():
             return False
         if self.machine.stirring() and (self._crew is None or self._crew.room() > 0):
             return False
@@ -172,14 +155,11 @@ class FlowRun:
     def block(self) -> None:
         """Wait until something happens or is due, in a thread of one's own."""
         if self.must_wait():
-            try:
-                self._inbox.get(timeout=self.patience())()
-            except queue.Empty:
-                return
+            self.inbox.wait(self.patience())
 
     def analyze(self) -> None:
         """Take in what has happened."""
-        self._drain()
+        self.inbox.drain()
         self.alarms.ring()
         if self.machine.awaiting:
             self._poll_signals()
@@ -207,7 +187,7 @@ class FlowRun:
         return FlowResult(
             self.run_id,
             self.name,
-            self._told(self.status, root),
+            self.status,
             self.values.output(root) if self.status is FlowStatus.COMPLETED else None,
             self.values.outputs(),
             failures,
@@ -288,13 +268,9 @@ class FlowRun:
     def _open(self) -> None:
         if self.status in ENDED:
             return
-        self._drain()
+        self.inbox.drain()
         self._go(FlowStatus.RUNNING if not self.machine.suspended else FlowStatus.SUSPENDED)
         self.opening.begin()
-
-    def _drain(self) -> None:
-        while not self._inbox.empty():
-            self._inbox.get_nowait()()
 
     def _gather(self) -> None:
         transitions, self.machine.changes = self.machine.changes, []
@@ -310,7 +286,7 @@ class FlowRun:
     def _close(self) -> None:
         if self.status in ENDED:
             return
-        status = self.machine.status()
+        status = self._ending(self.machine.status())
         if status is not self.status:
             self._go(status)
         self.record()
@@ -359,9 +335,9 @@ class FlowRun:
             details["result"] = self.values.revert_failures.get(node)
         return partial(self.atom_notifier.notify, new.value, details)
 
-    def _told(self, status: FlowStatus, root: object) -> FlowStatus:
-        """A task that failed has FAILED, unless there was something to undo, and it was undone."""
-        if status is FlowStatus.REVERTED and isinstance(root, (Task, CompositeTask)):
+    def _ending(self, status: FlowStatus) -> FlowStatus:
+        """A task that was run by itself and failed is FAILED, unless there was something to undo, and it was undone."""
+        if status is FlowStatus.REVERTED and isinstance(self.opening.root, Task):
             undone = any(node.revert is not None and self.machine.attempts[number] for number, node in self.opening.plan.atoms())
             return status if undone else FlowStatus.FAILED
         return status

@@ -70,8 +70,7 @@ class Values:
         """Note a failure in the latest try of a controller."""
         tries = self.attempts.get(controller)
         if tries and node in self.failures:
-            value, failures = tries[-1]
-            tries[-1] = Attempt(value, {**failures, self.plan.nodes[node].name: self.failures[node]})
+            tries[-1].failures[self.plan.nodes[node].name] = self.failures[node]
 
     def forget(self, node: int) -> None:
         """An atom begins anew: nothing it did or failed at counts any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, Self
 
 from callboard.flows.declaration import Names
@@ -15,12 +15,16 @@ from callboard.messages.errors import InvalidTask
 class CompositeTask(Task):
     """Tasks that run as one, each as soon as what it needs is there. An executor runs it.
 
-    A ``retry_policy`` tries the whole again, after its parts were reverted. In a flow, or inside of another composite
+    A ``retry_policy`` tries the whole again, after its parts were reverted; other limits and needs are for the parts to
+    declare. In a flow, or inside of another composite
     task, ``requires`` and ``provides`` given there as mappings rename what it takes in and hands out.
     """
 
     def __init__(self, name: str | None = None, **declared: Any) -> None:
         super().__init__(name, **declared)
+        for field in ("processor", "skills", "timeout", "expires_in", "breaker", "fallback", "idempotency_key", "inject"):
+            if getattr(self, field) is not None:
+                raise InvalidTask(f"{self._label()} is made of tasks, and {field} is for them to declare")
         retry = None
         if self.retry_policy is not None:
             retry = Times(self.retry_policy.numbers().max_attempts, policy=self.retry_policy)
@@ -48,7 +52,6 @@ class CompositeTask(Task):
         """Not called: an executor runs the parts."""
         raise InvalidTask(f"{self._label()} is made of tasks: hand it to an executor, such as SyncExecutor().execute(...)")
 
-    @property
-    def input_names(self) -> Mapping[str, str]:
-        """What is asked for outside under another name than inside."""
-        return self.requires if isinstance(self.requires, Mapping) else {}
+    def submission(self) -> NoReturn:
+        """Not for workers: an executor runs the parts."""
+        self.execute()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, overload
 
@@ -31,7 +31,7 @@ class Attempt(NamedTuple):
     """One try of a controller's flow: the value that it was given, and what failed in it, by atom."""
 
     value: Any
-    failures: Mapping[str, Failure]
+    failures: dict[str, Failure]
 
 
 class History(Sequence[Attempt]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from callboard.flows.flow import Flow, LinearFlow, UnorderedFlow
 from callboard.flows.function import FunctionTask, Maker
@@ -74,6 +74,10 @@ class FanOutFanInPattern(Task):
             branches.add(branch, provides=names[index])
         flow.add(branches, _Joining(self, names))
         return Expansion(flow)
+
+    def submission(self) -> NoReturn:
+        """Not for a playground alone, which has ``fan_out`` for it: an executor makes the atoms."""
+        raise InvalidTask(f"{self._label()} makes atoms of a flow: hand it to an executor, or use the playground's fan_out()")
 
 
 class _Joining(Task):

@@ -108,8 +108,6 @@ class UnorderedFlow(Flow):
     """Runs in any order, and at once where the executor can; what is in it cannot use each other's results."""
 
 
-
-
 def as_flow(item: Any) -> Flow:
     """``item`` itself where it is a flow; a single task in a flow of its own."""
     if isinstance(item, Flow):

@@ -224,5 +224,3 @@ def _last_atoms(plan: Plan, node: int) -> list[int]:
             else:
                 left.append(before)
     return list(found)
-
-

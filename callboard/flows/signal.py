@@ -22,3 +22,7 @@ class WaitForSignal(Task):
     def execute(self, *args: Any, **inputs: Any) -> NoReturn:
         """Not called: the executor waits, and blocks no worker meanwhile."""
         raise InvalidTask(f"{self._label()} waits in a flow; hand it to an executor, such as SyncExecutor().execute(...)")
+
+    def submission(self) -> NoReturn:
+        """Not for workers: the executor waits."""
+        self.execute()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar
 
 from callboard.flows.binding import Binding, bind, extract, places
-from callboard.flows.declaration import CHECKS, Names, Skills, checked
+from callboard.flows.declared import Declared
+from callboard.flows.interpretation import finish, interpret, interpret_later
 from callboard.flows.signature import Signature, signature_of
 from callboard.flows.spec import intern_spec
 from callboard.messages.code import Code, capture
@@ -26,13 +27,6 @@ _LEFT_BEHIND = frozenset({"_sent_as", "dependencies", "_sources", "retry_policy"
 """What an instance does not take along to a worker: it has gone into the submission, or means nothing there."""
 
 
-class _FreshId:
-    """Makes a task's id when it is first asked for; later reads find it on the instance."""
-
-    def __get__(self, task: Task | None, owner: type[Task] | None = None) -> Any:
-        return self if task is None else task.__dict__.setdefault("id", fresh_id())
-
-
 class _Attempt:
     """The number of the running attempt, from 1; a plain attribute of the same name hides it."""
 
@@ -43,7 +37,7 @@ class _Attempt:
         return 1 if work is None else work.attempt
 
 
-class Task:
+class Task(Declared):
     """A piece of work, declared once and submitted as often as wanted; submitting never changes it.
 
     With a ``processor`` it goes to the workers of that role. A subclass with ``execute`` carries its own code: its
@@ -54,115 +48,11 @@ class Task:
     worker is there. ``dependencies`` are ids or Tasks. `InvalidTask` says at once what cannot work.
     """
 
-    name: str = "Task"
-    processor: str | None = None
-    input_data: Mapping[str, Any] | None = None
-    requires: Any = None
-    provides: Any = None
-    rebind: Any = None
-    inject: Mapping[str, Any] | None = None
-    dependencies: tuple[str, ...] = ()
-    skills: Mapping[str, int] | None = None
-    priority: int = 0
-    timeout: float | None = None
-    expires_in: float | None = None
-    retry_policy: Any = None
-    breaker: Any = None
-    fallback: Any = None
-    idempotency_key: str | None = None
-    idempotent: bool = False
-    version: tuple[int, int] = (1, 0)
-    metadata: Mapping[str, Any] | None = None
-    id: Any = _FreshId()
-    attempt: Any = _Attempt()
-
-    tolerated: bool = False
-    """In a flow, a failure is no failure but a result: the `TaskResult` that tells of it. Fan-outs set it."""
-
-    _given_id: bool = False
-    _sources: tuple[Task, ...] = ()
-    _named: ClassVar[bool] = False
     carries_code: ClassVar[bool] = False
-
-    def __init__(
-        self,
-        name: str | None = None,
-        processor: str | None = None,
-        input_data: Mapping[str, Any] | None = None,
-        *,
-        requires: Names | None = None,
-        provides: Names | None = None,
-        rebind: Names | None = None,
-        inject: Mapping[str, Any] | None = None,
-        dependencies: Iterable[str | Task] = (),
-        skills: Skills | None = None,
-        priority: int | None = None,
-        timeout: float | None = None,
-        expires_in: float | None = None,
-        retry_policy: Any = None,
-        breaker: Any = None,
-        fallback: Any = None,
-        idempotency_key: str | None = None,
-        idempotent: bool | None = None,
-        version: tuple[int, int] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        id: str | None = None,
-    ) -> None:
-        # The commonest three by hand: a million tasks are declared by a name, a processor and inputs alone.
-        if name is not None:
-            self.name = name if type(name) is str and name else checked("name", name, "a task")
-        if processor is not None:
-            self.processor = processor if type(processor) is str and processor else checked("processor", processor, self._label())
-        if input_data is not None:
-            self.input_data = input_data if type(input_data) is dict else checked("input_data", input_data, self._label())
-        if requires is not None:
-            self._declare("requires", requires)
-        if provides is not None:
-            self._declare("provides", provides)
-        if rebind is not None:
-            self._declare("rebind", rebind)
-        if inject is not None:
-            self._declare("inject", inject)
-        if skills is not None:
-            self._declare("skills", skills)
-        if priority is not None:
-            self._declare("priority", priority)
-        if timeout is not None:
-            self._declare("timeout", timeout)
-        if expires_in is not None:
-            self._declare("expires_in", expires_in)
-        if retry_policy is not None:
-            self._declare("retry_policy", retry_policy)
-        if breaker is not None:
-            self._declare("breaker", breaker)
-        if fallback is not None:
-            self._declare("fallback", fallback)
-        if idempotency_key is not None:
-            self._declare("idempotency_key", idempotency_key)
-        if idempotent is not None:
-            self._declare("idempotent", idempotent)
-        if version is not None:
-            self._declare("version", version)
-        if metadata is not None:
-            self._declare("metadata", metadata)
-        if id is not None:
-            if not isinstance(id, str) or not id:
-                raise InvalidTask(f"id of {self._label()} must be a text that is not empty, not {id!r}")
-            self.id = id
-            self._given_id = True
-        if dependencies:
-            self._depend(dependencies)
+    attempt: Any = _Attempt()
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        if "name" in cls.__dict__ or "default_name" in cls.__dict__:
-            cls._named = True
-        elif not cls._named:
-            cls.name = cls.__name__
-        for field in CHECKS:
-            declared = cls.__dict__.get(f"default_{field}", cls.__dict__.get(field))
-            if declared is not None and not hasattr(declared, "__get__"):
-                setattr(cls, field, checked(field, declared, f"class {cls.__qualname__}"))
         cls.carries_code = cls.execute is not Task.execute
 
     # -- to override -------------------------------------------------------------------------
@@ -224,7 +114,7 @@ class Task:
             self._take_outputs(arguments, dependencies)
         value = self.execute(**arguments)
         if inspect.isawaitable(value):
-            return _interpret_later(value)
+            return interpret_later(value)
         return interpret(value)
 
     def _take_outputs(self, arguments: dict[str, Any], dependencies: Mapping[str, TaskResult]) -> None:
@@ -366,52 +256,3 @@ class Task:
             needed = ", ".join(map(repr, missing))
             raise InvalidTask(f"{self._label()} needs {needed}; give it in input_data, or by a dependency that provides it")
         return arguments
-
-    def _declare(self, field: str, value: Any) -> None:
-        setattr(self, field, checked(field, value, self._label()))
-
-    def _depend(self, dependencies: Iterable[str | Task]) -> None:
-        if isinstance(dependencies, (str, Task)):
-            raise InvalidTask(f"dependencies of {self._label()} must be several ids or Tasks; write {{{dependencies!r}}}")
-        given = list(dependencies)
-        for dependency in given:
-            if not isinstance(dependency, (str, Task)) or dependency == "":
-                raise InvalidTask(f"each dependency of {self._label()} must be an id or a Task, not {dependency!r}")
-        self._sources = tuple(dependency for dependency in given if isinstance(dependency, Task))
-        ids = dict.fromkeys(dependency.id if isinstance(dependency, Task) else dependency for dependency in given)
-        if self._given_id and self.id in ids:
-            raise InvalidTask(f"{self._label()} depends on itself ({self.id!r})")
-        self.dependencies = tuple(ids)
-
-    def _label(self) -> str:
-        return f"task {self.name!r}"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
-
-
-def interpret(value: Any) -> Outcome:
-    """What a returned value means: a TaskResult says itself how it went, anything else is the output of a success."""
-    if type(value) is TaskResult:
-        return Outcome(value.success, value.output, value.error)
-    return Outcome(True, value)
-
-
-async def _interpret_later(value: Awaitable[Any]) -> Outcome:
-    return interpret(await value)
-
-
-def finish(outcome: Awaitable[Outcome]) -> Outcome:
-    """Wait for an outcome from plain code, in a loop of its own."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-
-    async def wait() -> Outcome:
-        return await outcome
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    with ThreadPoolExecutor(1) as thread:  # this thread's loop is running, so another one has to
-        return thread.submit(asyncio.run, wait()).result()

@@ -354,3 +354,39 @@ def test_a_failed_idempotent_atom_runs_again(state: StateManager, tmp_path: Path
         assert count(tmp_path, "bad") == ran
 
 
+class Interrupted(Counted):
+    """Is interrupted the first time, as by Ctrl-C."""
+
+    def execute(self) -> str:
+        super().execute()
+        if count(Path(self.folder), self.name) == 1:
+            raise KeyboardInterrupt
+        return self.name
+
+
+@pytest.mark.parametrize("kind", ["sync", "threads"])
+def test_an_interrupt_goes_out_at_once_and_the_run_can_be_resumed(kind: str, state: StateManager, tmp_path: Path) -> None:
+    flow = LinearFlow("f").add(Counted("a", tmp_path), Interrupted("b", tmp_path), Counted("c", tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        make_executor(kind, state=state).execute(flow, run_id="run")
+    assert state.states("run") == {"a": "completed", "b": "running", "c": "pending"}
+    assert make_executor(kind, state=state).resume("run", flow).output == "c"
+    assert [count(tmp_path, name) for name in "abc"] == [1, 2, 1]
+
+
+def test_one_executor_carries_out_several_runs_at_once(kind: str, state: StateManager, tmp_path: Path) -> None:
+    executor = make_executor(kind, state=state)
+    results = {}
+
+    def work(number: int) -> None:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        results[number] = executor.execute(make_flow(str(folder), "a", "b", "c"), run_id=f"run{number}")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [results[number].status for number in range(4)] == [FlowStatus.COMPLETED] * 4
+    assert {run.id: run.status for run in state.runs()} == {f"run{number}": "completed" for number in range(4)}

@@ -134,10 +134,10 @@ class Driver:
 
     def answer(self) -> None:
         """One of those under way ends, or one of those that sleep wakes."""
-        choice = self.chance.choice([*self.running, *(("wake", node) for node in self.sleeping)])
-        if isinstance(choice, tuple):
-            self.sleeping.remove(choice[1])
-            self.machine.due(choice[1])
+        choice = self.chance.choice([*self.running, *self.sleeping])
+        if choice in self.sleeping:
+            self.sleeping.remove(choice)
+            self.machine.due(choice)
             return
         undo, node = self.running.pop(choice), self.plan.nodes[choice]
         if undo:

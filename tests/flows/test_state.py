@@ -43,6 +43,6 @@ def test_every_state_is_in_its_table_and_can_be_reached() -> None:
 
 
 def test_states_are_texts_and_those_of_tasks_mean_the_same() -> None:
-    assert FlowStatus.COMPLETED == TaskStatus.COMPLETED == "completed"
+    assert str(FlowStatus.COMPLETED) == str(TaskStatus.COMPLETED) == "completed"
     assert frozenset({FlowStatus.COMPLETED, FlowStatus.REVERTED, FlowStatus.FAILED, FlowStatus.CANCELLED}) == ENDED
     assert not CLEAR & DONE
