@@ -79,7 +79,7 @@ def echo_many(peer: Peer, count: int) -> Measured:
 def echo_large(peer: Peer, mebibytes: int) -> Measured:
     """MB/s of one large value; the peak of each process's memory is told as a multiple of it."""
     peer.echo(bytes(MEBIBYTE))
-    value = random.Random(1).randbytes(mebibytes * MEBIBYTE)
+    value = random.Random(1).randbytes(MEBIBYTE) * mebibytes
     before = Usage.now()
     seconds = _timed(lambda: peer.echo(value))
     return Measured(

@@ -33,8 +33,9 @@ T = TypeVar("T")
 
 
 class Large(NamedTuple):
-    """A payload in frames of its own. ``lengths`` are those of its buffers, ``frames`` their slices in order: of each
-    buffer, or of all of them joined where there would be too many."""
+    """A payload in frames of its own. ``lengths`` are those of its buffers, negative where a buffer is read-only (so that
+    it can be put together as bytes); ``frames`` are their slices in order: of each buffer, or of all of them joined
+    where there would be too many."""
 
     lengths: tuple[int, ...]
     frames: tuple[Any, ...]
@@ -42,7 +43,7 @@ class Large(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of all buffers together."""
-        return sum(self.lengths)
+        return sum(map(abs, self.lengths))
 
 
 Packed = bytes | Large
@@ -51,13 +52,14 @@ Packed = bytes | Large
 
 def pack(payload: Payload | Large, limit: int = MAX_PAYLOAD, what: str = "a value") -> Packed:
     """Make a payload ready to travel; `PayloadTooLarge` names ``what`` when it has more than ``limit`` bytes."""
-    if (type(payload) is bytes and len(payload) < OUT_OF_BAND) or isinstance(payload, Large):
+    if isinstance(payload, Large) or (type(payload) is bytes and len(payload) < OUT_OF_BAND and len(payload) <= limit):
         return payload
     buffers = [payload] if isinstance(payload, bytes) else payload
     views = [memoryview(buffer).cast("B") for buffer in buffers]
-    lengths = tuple(view.nbytes for view in views)
-    if sum(lengths) > limit:
-        raise PayloadTooLarge(f"{what} has {sum(lengths):,} bytes; max_payload is {limit:,} bytes")
+    lengths = tuple(-view.nbytes if view.readonly else view.nbytes for view in views)
+    size = sum(map(abs, lengths))
+    if size > limit:
+        raise PayloadTooLarge(f"{what} has {size:,} bytes; max_payload is {limit:,} bytes")
     if _apart(lengths):
         return Large(lengths, tuple(piece for view in views for piece in _slices(view)))
     return Large(lengths, tuple(_slices(memoryview(b"".join(views)))))
@@ -72,7 +74,7 @@ def unpack(packed: Packed) -> Payload:
     if _apart(packed.lengths):
         return [_joined(length, frames) for length in packed.lengths]
     whole = memoryview(_joined(packed.size, frames))
-    ends = list(accumulate(packed.lengths))
+    ends = list(accumulate(map(abs, packed.lengths)))
     return [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
@@ -191,9 +193,10 @@ def _cut(message: Carrier, frames: Sequence[Any]) -> list[Packed]:
 
 def _wanted(lengths: tuple[int, ...]) -> list[int]:
     """The sizes of a large payload's frames."""
-    if not lengths or min(lengths) < 0 or sum(lengths) > LARGEST_PAYLOAD:
+    size = sum(map(abs, lengths))
+    if not lengths or size > LARGEST_PAYLOAD:
         raise WireError("a large payload's lengths cannot be")
-    runs = lengths if _apart(lengths) else (sum(lengths),)
+    runs = map(abs, lengths) if _apart(lengths) else (size,)
     return [min(SLICE, length - start) for length in runs for start in range(0, max(length, 1), SLICE)]
 
 
@@ -203,7 +206,7 @@ def _apart(lengths: Sequence[int]) -> bool:
 
 
 def _slice_count(length: int) -> int:
-    return max(1, -(-length // SLICE))
+    return max(1, -(-abs(length) // SLICE))
 
 
 def _slices(view: memoryview) -> list[memoryview]:
@@ -214,13 +217,8 @@ def _joined(length: int, frames: Any) -> Buffer:
     count = _slice_count(length)
     if count == 1:
         return _view(next(frames))
-    whole = bytearray(length)
-    position = 0
-    for _ in range(count):
-        piece = _view(next(frames))
-        whole[position : position + len(piece)] = piece
-        position += len(piece)
-    return whole
+    views = [_view(next(frames)) for _ in range(count)]
+    return b"".join(views) if length < 0 else bytearray().join(views)
 
 
 def _bytes(frame: Any) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Sequence
+from operator import is_
 from typing import Any
 
 from callboard.messages.errors import CannotPickle
@@ -19,6 +20,9 @@ Payload = bytes | list[Buffer]
 
 OUT_OF_BAND = 32 * 1024
 """Buffers of fewer bytes are copied into the pickle: a frame of their own costs more than the copy."""
+LIFT_DEPTH = 3
+LIFT_ITEMS = 64
+"""How deep, and in how large containers, large bytes are looked for: arguments and outputs, not the whole of any data."""
 
 
 def dumps_small(value: Any) -> bytes:
@@ -37,6 +41,7 @@ def dumps(value: Any, what: str) -> Payload:
     kind = type(value)
     if kind is int or kind is float or kind is bool or value is None or (kind is str and len(value) < OUT_OF_BAND):
         return pickle.dumps(value, 5)
+    value = _lifted(value, LIFT_DEPTH, {})
     buffers: list[Buffer] = []
 
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
@@ -58,6 +63,39 @@ def dumps(value: Any, what: str) -> Payload:
     except Exception as error:
         raise CannotPickle(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
     return [data, *buffers] if buffers else data
+
+
+class _Apart:
+    """Stands for bytes that travel out of band: pickle itself copies them, and slowly."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _whole, (pickle.PickleBuffer(self.content),)
+
+
+def _whole(buffer: Buffer) -> bytes:
+    return buffer if type(buffer) is bytes else bytes(buffer)
+
+
+def _lifted(value: Any, depth: int, known: dict[int, Any]) -> Any:
+    """``value`` with an `_Apart` in place of large bytes; itself where there are none. What is the same stays the same."""
+    kind = type(value)
+    if kind is bytes:
+        return value if len(value) < OUT_OF_BAND else known.setdefault(id(value), _Apart(value))
+    if not depth or (kind is not tuple and kind is not dict and kind is not list) or not 0 < len(value) <= LIFT_ITEMS:
+        return value
+    if id(value) in known:
+        return known[id(value)]
+    items = value.values() if kind is dict else value
+    lifted = [item if item is None or type(item) is int or type(item) is str else _lifted(item, depth - 1, known) for item in items]
+    if all(map(is_, lifted, items)):
+        return value
+    made = known[id(value)] = dict(zip(value, lifted, strict=True)) if kind is dict else kind(lifted)
+    return made
 
 
 def loads(payload: Payload | Sequence[Buffer]) -> Any:

@@ -21,11 +21,12 @@ V = TypeVar("V")
 PROTOCOL = 1
 MAX_ROWS = 100_000
 MAX_ID = 256
+MAX_NAME = 1024
 MAX_DUMP = 256 * 1024
 """Characters of one worker's stacks."""
 
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
-Name = Annotated[str, Field(max_length=1024)]
+Name = Annotated[str, Field(max_length=MAX_NAME)]
 Rows = Annotated[list[int], Field(max_length=MAX_ROWS)]
 Ids = Annotated[list[Id], Field(max_length=MAX_ROWS)]
 Names = Annotated[list[Name], Field(max_length=MAX_ROWS)]
@@ -47,7 +48,7 @@ def at(sparse: Mapping[int, V] | None, row: int) -> V | None:
 
 class Carrier(Message):
     """A message with payloads. ``sizes``: bytes of each, those in the joined frame; -1 for one with frames of its own,
-    whose buffers' lengths stand in ``large``."""
+    whose buffers' lengths stand in ``large`` (see `messages.codec.Large`)."""
 
     sizes: Rows | None = None
     large: dict[int, list[int]] | None = None
