@@ -58,6 +58,20 @@ class SocketActor(pykka.ThreadingActor):
             raise
         return actor, ref
 
+    def end(self, patience: float) -> bool:
+        """Have the actor end, and wait for that at most ``patience`` seconds; False when it is kept by code that does not return.
+
+        In the actor's own thread it only notes that it is to end.
+        """
+        if threading.get_ident() == self.thread_id:
+            self.stop()
+            return True
+        try:
+            self.actor_ref.stop(timeout=patience)
+        except pykka.Timeout:
+            return False
+        return True
+
     # -- for subclasses ---------------------------------------------------------------------
 
     def open(self) -> None:

@@ -78,6 +78,9 @@ class AggregatorActor(SocketActor):
 
     def receive(self, mail: Mail) -> None:
         """Feed the join."""
+        if self._handle.done():  # the block or the connection has ended
+            self.stop()
+            return
         for item in mail.items:
             if isinstance(item, list):
                 for outcome in item:

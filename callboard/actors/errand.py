@@ -51,12 +51,9 @@ class Errands:
                     self._actor, _ = ErrandActor.launch()
         return self._actor.mailbox
 
-    def stop(self) -> None:
-        """Run what was posted, and end the thread."""
+    def stop(self, patience: float) -> bool:
+        """Run what was posted, and end the thread; False when a callback does not return within ``patience`` seconds."""
         with self._lock:
             self._stopped = True
             actor, self._actor = self._actor, None
-        if actor is not None and actor.thread_id != threading.get_ident():
-            actor.actor_ref.stop()
-        elif actor is not None:
-            actor.stop()
+        return actor is None or actor.end(patience)

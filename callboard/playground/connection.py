@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -20,6 +21,10 @@ from callboard.messages.errors import CannotConnect, PlaygroundClosed
 from callboard.playground.board import Board
 
 PATIENCE = 5.0
+CLOSE_PATIENCE = 10.0
+"""Seconds for which `Connection.close` waits for handlers and callbacks."""
+
+logger = logging.getLogger("callboard")
 
 
 class Connection(Board):
@@ -54,10 +59,11 @@ class Connection(Board):
                 return
             self._closed = True
         self._link = None
-        if self._bus is not None:
-            self._bus.actor_ref.stop()
-        self._ref.stop()
-        self._client.errands.stop()
+        self._ref.stop()  # first: handlers and callbacks may wait for tasks, whose handles end by this
+        if self._bus is not None and not self._bus.end(CLOSE_PATIENCE):
+            logger.warning("an event handler has not returned within %g s and is left to itself", CLOSE_PATIENCE)
+        if not self._client.errands.stop(CLOSE_PATIENCE):
+            logger.warning("a done-callback has not returned within %g s and is left to itself", CLOSE_PATIENCE)
 
     def when_over(self, function: Callable[[], object]) -> None:
         """Call ``function`` when the manager has ended, or this connection was closed. It must not block."""

@@ -25,6 +25,8 @@ logger = logging.getLogger("callboard")
 
 START_PATIENCE = 60.0
 """Seconds within which every local worker must have joined."""
+KILL_PATIENCE = 0.2
+"""Seconds for which handlers and callbacks are waited for when the end cannot wait."""
 
 
 class Session:
@@ -43,7 +45,7 @@ class Session:
         self.supervisor: Supervisor | None = None
         self.link: LocalLink | None = None
         self.connection: Path | None = None
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     # -- begin ------------------------------------------------------------------------------
 
@@ -147,19 +149,27 @@ class Session:
             supervisor.empty.wait(patience)
         elif self.manager is not None:
             self.manager.mailbox.post(self.manager.dismiss)
-        self.kill()
+        self.kill(patience)
 
-    def kill(self) -> None:
-        """End what is left, processes first. Every step is short and may be taken again: a second Ctrl-C can come between any two."""
+    def kill(self, patience: float = KILL_PATIENCE) -> None:
+        """End what is left, processes first. Every step may be taken again: a second Ctrl-C can come between any two.
+
+        Every step is short but for those that wait for event handlers and callbacks, which get ``patience`` seconds.
+        """
+        self.client.detach("the playground has ended")
+        zygote = self.zygote
+        if zygote is not None:
+            zygote.kill()
+        for actor in (self.supervisor, self.manager):
+            if actor is not None:
+                actor.actor_ref.stop()
+        # Before handlers and callbacks are waited for, since they may wait for tasks.
+        self.client.abandon(PlaygroundClosed("the playground has ended"))
+        if self.bus is not None and not self.bus.end(patience):
+            logger.warning("an event handler has not returned within %g s and is left to itself", patience)
+        if not self.client.errands.stop(patience):
+            logger.warning("a done-callback has not returned within %g s and is left to itself", patience)
         with self._lock:
-            self.client.detach("the playground has ended")
-            if self.zygote is not None:
-                self.zygote.kill()
-            for actor in (self.supervisor, self.bus, self.manager):
-                if actor is not None:
-                    actor.actor_ref.stop()
-            self.client.abandon(PlaygroundClosed("the playground has ended"))
-            self.client.errands.stop()
             if self.zygote is not None:
                 self.zygote.close()
                 self.zygote = None
