@@ -12,7 +12,7 @@ from callboard.messages.wire import Say
 MAX_TEXT = 4096
 MAX_ITEMS = 1000
 MAX_DEPTH = 8
-MAX_HEADER = 64 * 1024
+MAX_HEADER = 16 * 1024
 """Bytes of plain values in a header; what has more travels as a payload."""
 LARGEST_WHOLE = 2**63 - 1
 

@@ -15,14 +15,17 @@ from callboard.actors.forerunner import Forerunners
 from callboard.actors.handle import Outcome, TaskHandle, settle_all
 from callboard.actors.uplink import Backlog
 from callboard.messages.codec import MAX_PAYLOAD, Packed, pack
-from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClosed
+from callboard.messages.errors import BacklogFull, CallboardError, InvalidTask, PlaygroundClosed
 from callboard.messages.failure import Failure
 from callboard.messages.payload import OUT_OF_BAND, dumps
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Source, Submission, Submittable
+from callboard.messages.wire import MAX_ID, MAX_NAME
 
 WhenFull = Literal["wait", "raise"]
 H = TypeVar("H", bound=TaskHandle)
+MAX_ASKED = 10_000
+"""Ids in one question."""
 DEFAULT_BACKLOG = 1_000_000
 
 
@@ -143,8 +146,7 @@ class Client:
             self._submit_sources(submission)
         if len(self._open) >= self._backlog.limit:
             self._make_room()
-        payload = submission.payload
-        if type(payload) is not bytes or len(payload) >= OUT_OF_BAND or submission.fallback is not None:
+        if not self._is_plain(submission):
             self.packed(submission)
         handle = make(self, submission.task_id, submission.name)
         self._enter(link, submission, handle)
@@ -184,16 +186,33 @@ class Client:
             self._link.say(topic, data)
 
     def packed(self, submission: Submission) -> Submission:
-        """The submission, ready to travel; `PayloadTooLarge` when it may not."""
-        payload = submission.payload
-        if type(payload) is not bytes or len(payload) >= OUT_OF_BAND:
-            submission.payload = pack(payload, self.max_payload, f"the input of task {submission.name!r}")
+        """The submission, ready to travel; `PayloadTooLarge` or `InvalidTask` when it may not."""
+        check_labels(submission)
+        submission.payload = pack(submission.payload, self.max_payload, f"the input of task {submission.name!r}")
+        if submission.code is not None:
+            pack(submission.code.blob, self.max_payload, f"the code of task {submission.name!r}")
         fallback = submission.fallback
         if isinstance(fallback, Submission):
             self.packed(fallback)
         elif fallback is not None:
             submission.fallback = pack(fallback, self.max_payload, f"the fallback of task {submission.name!r}")
         return submission
+
+    def _is_plain(self, submission: Submission) -> bool:
+        """Whether there is nothing about it to be checked or packed, as with most."""
+        payload, name, code = submission.payload, submission.name, submission.code
+        return (
+            type(payload) is bytes
+            and len(payload) < OUT_OF_BAND
+            and len(payload) <= self.max_payload
+            and len(name) <= MAX_NAME
+            and name.isascii()
+            and (code is None or len(code.blob) <= self.max_payload)
+            and submission.fallback is None
+            and not submission.dependencies
+            and not submission.given_id
+            and submission.idempotency_key is None
+        )
 
     def packed_value(self, value: Any) -> Packed:
         """A value of its own, as it is now, ready to travel; `PayloadTooLarge` when it may not."""
@@ -261,12 +280,14 @@ class Client:
         """Cancel tasks; returns the ids of those that had not ended."""
         if self._link is None:
             return []
-        return list(self._link.ask("cancel", {"ids": list(ids), "force": force}))
+        link = self._link
+        return [known for some in _batches(ids) for known in link.ask("cancel", {"ids": some, "force": force})]
 
     def cancel_waiting(self, ids: Sequence[str]) -> None:
         """Cancel those of these tasks that have not begun."""
         if self._link is not None:
-            self._link.ask("cancel_waiting", {"ids": list(ids)})
+            for some in _batches(ids):
+                self._link.ask("cancel_waiting", {"ids": some})
 
     def open_handles(self, kind: type[TaskHandle]) -> list[TaskHandle]:
         """The handles of a kind whose tasks have not ended."""
@@ -290,12 +311,30 @@ class Client:
         return fn
 
 
+def check_labels(submission: Submission) -> None:
+    """Raise `InvalidTask` where a name, an id or a key is none that can travel."""
+    labels = [("name", submission.name, MAX_NAME), ("id", submission.task_id, MAX_ID)]
+    if submission.idempotency_key is not None:
+        labels.append(("idempotency_key", submission.idempotency_key, MAX_NAME))
+    labels += [("dependency", task_id, MAX_ID) for task_id in submission.dependencies]
+    for what, text, limit in labels:
+        if len(text) > limit:
+            raise InvalidTask(f"the {what} of a task has at most {limit} characters, not {len(text):,}: {text[:50]!r}...")
+        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+            raise InvalidTask(f"the {what} of a task must be text that can be encoded, which {text!r} cannot")
+
+
 def _in_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return False
     return True
+
+
+def _batches(ids: Sequence[str]) -> list[list[str]]:
+    """The ids in parts that a message can hold."""
+    return [list(ids[start : start + MAX_ASKED]) for start in range(0, len(ids), MAX_ASKED)]
 
 
 def waited(answer: Future[Any], thread_id: int | None) -> Any:

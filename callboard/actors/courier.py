@@ -28,7 +28,7 @@ class Peer:
 
     def __init__(self, identity: str, kind: Literal["worker", "client"], name: str, token: str | None, user: str | None) -> None:
         self.identity = identity
-        self.address = identity.encode()
+        self.address = identity.encode("latin-1")
         self.kind = kind
         self.name = name
         self.token = token

@@ -27,6 +27,8 @@ from callboard.messages.wire import MAX_DUMP, Dump, Dumped
 
 PATIENCE = 2.0
 """Seconds that workers have to answer; one whose interpreter is held by C code cannot."""
+MAX_DUMPS = 4 * 1024 * 1024
+"""Characters of all stacks together, so that they fit in one answer."""
 _FOLDERS = [Path(str(module.__file__)).parent for module in (asyncio, concurrent.futures, pykka)] + [Path(__file__).parent.parent]
 _OURS = (*(f"{folder}{os.sep}" for folder in _FOLDERS), selectors.__file__, threading.__file__)
 
@@ -56,7 +58,7 @@ class Dumps:
         """A worker has answered."""
         _, rows = self._open.get(message.number, (None, {}))
         if worker_id in rows:
-            rows[worker_id]["text"] = message.text
+            rows[worker_id]["text"] = message.text[-(MAX_DUMPS // len(rows)) :]
             if all(row["text"] is not None for row in rows.values()):
                 self._end(message.number, 0.0)
 

@@ -18,6 +18,8 @@ BEACON = b"!"
 KNOWN_TOPICS = (*TASK_TOPICS, *WORKER_TOPICS, "group.completed")
 FORGET_AFTER = 60.0
 """Seconds for which a topic is still counted when its last subscriber has gone: it may only have been cut off."""
+MAX_RUN = 256
+"""Events in one message, each of which may have 16 KiB of plain values."""
 QUEUED = 20_000
 """Messages that may wait for a subscriber that does not read; it loses the rest and sees a gap."""
 
@@ -72,7 +74,7 @@ class Publisher:
         """
         run: list[Notice] = []
         for notice in notices:
-            if run and run[0].topic != notice.topic:
+            if run and (run[0].topic != notice.topic or len(run) == MAX_RUN):
                 self._publish_run(run, now)
                 run = []
             if self.wants(notice.topic):
