@@ -28,9 +28,10 @@ def _app() -> Callable[[], None]:
     try:
         from callboard.playground.command.app import app
     except ModuleNotFoundError as error:
-        if error.name not in ("rich", "typer"):
+        package = (error.name or "").partition(".")[0]
+        if package not in ("rich", "typer"):
             raise
-        raise MissingExtra(error.name, "cli") from None
+        raise MissingExtra(package, "cli") from None
     return app
 
 
