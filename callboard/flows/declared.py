@@ -132,7 +132,7 @@ class Declared:
         setattr(self, field, checked(field, value, self._label()))
 
     def _depend(self, dependencies: Iterable[str | Declared]) -> None:
-        if isinstance(dependencies, (str, Declared)):
+        if isinstance(dependencies, (str, Declared)) or not isinstance(dependencies, Iterable):
             raise InvalidTask(f"dependencies of {self._label()} must be several ids or Tasks; write {{{dependencies!r}}}")
         given = list(dependencies)
         for dependency in given:

@@ -193,7 +193,7 @@ class Board:
 
 
 def _check_task(task: object) -> None:
-    if not hasattr(task, "submission"):
+    if isinstance(task, type) or not hasattr(task, "submission"):
         raise InvalidSetting(f"only a Task can be submitted, not {task!r}; for a function use f.task(...) or .executor.submit(f, ...)")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -189,11 +189,13 @@ def _crew(workers: Sequence[ProcessWorker] | int | None) -> list[ProcessWorker]:
         if workers < 0:
             raise InvalidSetting(f"the number of workers cannot be negative: {workers}")
         return [ProcessWorker(f"{PLAIN_ROLE}-{number}", role=PLAIN_ROLE) for number in range(1, workers + 1)]
-    crew = list(workers) if not isinstance(workers, (str, bool)) else [workers]
+    if isinstance(workers, str | bool) or not isinstance(workers, Iterable):
+        raise InvalidSetting(f"workers must be a list of ProcessWorker objects, or a number of plain ones, not {workers!r}")
+    crew = list(workers)
     for worker in crew:
         if not isinstance(worker, ProcessWorker):
-            raise InvalidSetting(f"workers must be ProcessWorker objects or a number, and {worker!r} is not one")
-    return crew  # type: ignore[return-value]
+            raise InvalidSetting(f"workers must be ProcessWorker objects, and {worker!r} is not one")
+    return crew
 
 
 TaskProcessingPlayground = Playground
