@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from callboard.messages.errors import UnknownRecord
+from callboard.messages.errors import UnknownRecord, VersionConflict
 from callboard.state.change import KEEP, AtomChange, FlowChange, RunChange
 from callboard.state.layout import (
     head_key,
@@ -64,13 +64,15 @@ class Journal:
             "sequence": 1,
         }
         with self._lock:
-            self._version = self._store.transact(
-                [
-                    Put(head_key(self.run_id), to_json(head).encode(), ABSENT),
-                    Put(run_key(self.run_id, "flow"), write_flow(flow), ABSENT),
-                    Put(history_key(self.run_id, 1), _history(1, flow.created, [(None, None, flow.status, None)])),
-                ]
-            )
+            first = [
+                Put(head_key(self.run_id), to_json(head).encode(), ABSENT),
+                Put(run_key(self.run_id, "flow"), write_flow(flow), ABSENT),
+                Put(history_key(self.run_id, 1), _history(1, flow.created, [(None, None, flow.status, None)])),
+            ]
+            try:
+                self._version = self._store.transact(first)
+            except VersionConflict as error:
+                raise VersionConflict(f"run {self.run_id!r} has begun already; resume it, or choose another id") from error
             self._head = head
             self._atoms = {}
 
@@ -115,7 +117,12 @@ class Journal:
                 head["sequence"] += len(rows)
                 puts.append(Put(history_key(self.run_id, first), _history(first, now, rows)))
             puts.append(Put(head_key(self.run_id), to_json(head).encode(), self._version))
-            self._version = self._store.transact(puts)
+            try:
+                self._version = self._store.transact(puts)
+            except VersionConflict as error:
+                raise VersionConflict(
+                    f"run {self.run_id!r} was taken up by somebody else, or deleted, since it was read here; nothing was written"
+                ) from error
             self._head = head
             assert self._atoms is not None
             self._atoms.update(staged)

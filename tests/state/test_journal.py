@@ -114,7 +114,7 @@ def test_of_two_engines_the_second_loses(manager: StateManager) -> None:
     second.load()
     first.commit([AtomChange("a", state="running")])
     for _ in range(2):
-        with pytest.raises(VersionConflict):
+        with pytest.raises(VersionConflict, match="run 'r' was taken up by somebody else"):
             second.commit([AtomChange("b", state="running"), FlowChange("running")])
     assert manager.states("r") == {"a": "running", "b": "pending"}
     assert len(manager.history("r")) == 2

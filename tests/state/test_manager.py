@@ -155,7 +155,7 @@ def test_a_run_as_it_begins(manager: StateManager) -> None:
 
 def test_a_run_begins_once(manager: StateManager) -> None:
     manager.begin("r", "ingest", inputs={"a": 1})
-    with pytest.raises(VersionConflict):
+    with pytest.raises(VersionConflict, match="has begun already"):
         manager.begin("r", "other")
     assert manager.run("r").name == "ingest"
 
