@@ -45,6 +45,8 @@ logger = logging.getLogger("callboard")
 LOCAL = "local"
 """The client id of the process that the manager lives in."""
 PROBE_EVERY = 0.5
+ROUNDS = 4
+"""How often in one step what was decided is carried out, before others are heard: rules may start tasks without end."""
 CLIENT_PATIENCE = 300.0
 """Seconds for which results, and the rules that start tasks, are kept for a client that cannot be reached."""
 UNREACHABLE_PATIENCE = 0.25
@@ -87,6 +89,7 @@ class TaskManager(SocketActor):
         self._client = client
         self._drains: list[Future[None]] = []
         self._next_probe = 0.0
+        self._hurry = False  # the last step has not come to its end
 
     # -- life -------------------------------------------------------------------------------
 
@@ -265,11 +268,14 @@ class TaskManager(SocketActor):
         """Have the dispatcher decide, and carry it out; look at the clock."""
         if now >= self._next_probe:
             self._probe(now)
-        commands = self.dispatcher.flush(now)
-        while commands:
+        self._hurry = True
+        for _ in range(ROUNDS):
+            commands = self.dispatcher.flush(now)
+            if not commands:
+                self._hurry = False
+                break
             for command in commands:
                 self._carry_out(command, now)
-            commands = self.dispatcher.flush(now)
         if self._drains and self.dispatcher.drained:
             drains, self._drains = self._drains, []
             for drain in drains:
@@ -388,6 +394,8 @@ class TaskManager(SocketActor):
 
     def next_deadline(self) -> float | None:
         """When the dispatcher or the probes want to be looked at."""
+        if self._hurry:
+            return 0.0
         due = self.dispatcher.agenda.next()
         if not self.reception.peers and not self.publisher.listening:
             return due
