@@ -202,6 +202,10 @@ class Supervisor(SocketActor):
         self._due.clear()
         self._look_empty()
 
+    def expect_the_end(self) -> None:
+        """The same, at once and from any thread: that all end is no news to anybody."""
+        self._stopping = True
+
     def _look_empty(self) -> None:
         if self._stopping and not self._by_token:
             self.empty.set()

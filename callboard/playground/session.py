@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 import threading
@@ -52,6 +53,7 @@ class Session:
     def start(self) -> None:
         """Start everything, workers last; raises what keeps it from starting."""
         seats = [Seat(worker) for worker in self.workers]
+        atexit.register(self.kill)  # for who enters a block and never leaves it, as in a notebook
         settings = self._manager_settings()
         if seats:
             self.zygote = Zygote(preload=("callboard.flows.task",))
@@ -158,6 +160,8 @@ class Session:
         """
         self.client.detach("the playground has ended")
         zygote = self.zygote
+        if self.supervisor is not None:
+            self.supervisor.expect_the_end()
         if zygote is not None:
             zygote.kill()
         for actor in (self.supervisor, self.manager):
@@ -169,6 +173,7 @@ class Session:
             logger.warning("an event handler has not returned within %g s and is left to itself", patience)
         if not self.client.errands.stop(patience):
             logger.warning("a done-callback has not returned within %g s and is left to itself", patience)
+        atexit.unregister(self.kill)
         with self._lock:
             if self.zygote is not None:
                 self.zygote.close()
