@@ -80,7 +80,7 @@ class Judge:
         if not job.stands_in:
             delay = None if run.crew_judges else self._delay(run, job, ending.error)
             if delay is not None:
-                run.values.failures[job.node] = ending.failure or Failure.of(error)
+                run.values.setbacks[job.node] = (error, ending.failure or Failure.of(error))
                 run.machine.again(job.node, delay)
                 if delay > 0:
                     run.alarms.after(delay, partial(run.machine.due, job.node))

@@ -13,7 +13,19 @@ from callboard.flows.restoration import Resolution, Standing, resolution_of
 from callboard.flows.state import AtomState, FlowStatus
 from callboard.messages.errors import TaskFailed
 from callboard.messages.failure import Failure
-from callboard.state import KEEP, AtomChange, FlowChange, Journal, RetryAttempt, RunChange, RunSnapshot, StoredValue, StoreValue, encode
+from callboard.state import (
+    KEEP,
+    AtomChange,
+    AtomRecord,
+    FlowChange,
+    Journal,
+    RetryAttempt,
+    RunChange,
+    RunSnapshot,
+    StoredValue,
+    StoreValue,
+    encode,
+)
 
 RESOLUTION = "resolution"
 GROWTH = "growth:"
@@ -82,7 +94,7 @@ class Recorder:
             return AtomChange(known.name, state=state, result=result, failure=None)
         if new is _S.FAILED or (new is _S.RETRYING and known.kind is Kind.TASK):
             attempts = self.values.machine.attempts[node]
-            return AtomChange(known.name, state=state, attempts=attempts, failure=self.values.failures.get(node))
+            return AtomChange(known.name, state=state, attempts=attempts, failure=self.values.own(node))
         if new is _S.RETRYING:
             return AtomChange(known.name, state=state, history=self._history(node))
         if new is _S.REVERTED:
@@ -111,7 +123,7 @@ class Recorder:
             if record.result is not None and record.state not in (_S.PENDING, _S.REVERTED):
                 self._recall_result(node, record.result.load())
             if record.failure is not None:
-                self._recall_failure(node, record.failure)
+                self._recall_failure(node, record)
             if record.history:
                 values.attempts[node] = [Attempt(one.value.load(), dict(one.failures)) for one in record.history]
         for node in values.failures:
@@ -126,9 +138,13 @@ class Recorder:
         else:
             self.values.put(node, result)
 
-    def _recall_failure(self, node: int, failure: Failure) -> None:
-        self.values.failures[node] = failure
-        self.values.errors[node] = as_error(failure)
+    def _recall_failure(self, node: int, record: AtomRecord) -> None:
+        assert record.failure is not None
+        if record.state in (_S.RUNNING, _S.RETRYING, _S.PENDING):
+            self.values.setbacks[node] = (as_error(record.failure), record.failure)
+        else:
+            self.values.failures[node] = record.failure
+            self.values.errors[node] = as_error(record.failure)
 
 
 def as_error(failure: Failure) -> BaseException:

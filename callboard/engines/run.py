@@ -183,7 +183,7 @@ class FlowRun:
         errors = list(self._problems.values())
         if self.status is not FlowStatus.COMPLETED:
             failures |= self.values.flow_failures()
-            errors += self.values.flow_errors()
+            errors += self.values.errors.values()
         return FlowResult(
             self.run_id,
             self.name,
@@ -274,6 +274,9 @@ class FlowRun:
 
     def _gather(self) -> None:
         transitions, self.machine.changes = self.machine.changes, []
+        for node, _, new in transitions:
+            if new is AtomState.FAILED:
+                self.values.promote(node)
         if self.recorder is not None:
             self.recorder.stage(transitions)
         listened = bool(self.atom_notifier)
@@ -330,7 +333,7 @@ class FlowRun:
         if new is AtomState.COMPLETED or new is AtomState.REVERTING:
             details["result"] = self.values.results.get(node)
         elif new in (AtomState.FAILED, AtomState.RETRYING):
-            details["result"] = self.values.failures.get(node)
+            details["result"] = self.values.own(node)
         elif new is AtomState.REVERT_FAILED:
             details["result"] = self.values.revert_failures.get(node)
         return partial(self.atom_notifier.notify, new.value, details)

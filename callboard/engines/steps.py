@@ -73,8 +73,7 @@ class Steps:
         except CallboardError as error:
             self.run.give_up(job.node, error)
             return
-        self.values.failures.pop(job.node, None)
-        self.values.errors.pop(job.node, None)
+        self.values.succeed(job.node)
         self.machine.completed(job.node)
 
     def stand_in(self, job: Job, task: Task) -> None:
@@ -98,6 +97,7 @@ class Steps:
         """Make the job that undoes an atom; a controller is undone at once."""
         node = self.plan.nodes[number]
         assert node.revert is not None
+        self.values.promote(number)
         try:
             arguments = self.values.arguments(node.revert)
             if isinstance(node.task, Retry):

@@ -23,8 +23,8 @@ _MISSING = object()
 class Values:
     """Results and failures by node, and the names under which results are found.
 
-    ``attempts`` are the tries of controllers; ``tries`` how often an atom failed by its own doing, and since when (on
-    the monotonic clock).
+    ``setbacks`` are failures after which the atom's own policy has it run again; ``tries`` tells how often that was, and
+    since when (on the monotonic clock). ``attempts`` are the tries of controllers.
     """
 
     def __init__(self, machine: FlowMachine, inputs: Mapping[str, Any]) -> None:
@@ -36,7 +36,9 @@ class Values:
         self.failures: dict[int, Failure] = {}
         self.errors: dict[int, BaseException] = {}
         self.revert_failures: dict[int, Failure] = {}
+        self.setbacks: dict[int, tuple[BaseException, Failure]] = {}
         self.attempts: dict[int, list[Attempt]] = {}
+        self._by_name: dict[str, Failure] | None = None
         self.tries: dict[int, tuple[int, float]] = {}
 
     def put(self, node: int, result: Any) -> None:
@@ -61,10 +63,29 @@ class Values:
     def fail(self, node: int, error: BaseException, failure: Failure | None = None) -> Failure:
         """Keep what failed in an atom, or in its deciders, and note it in its controller's history."""
         known = failure or Failure.of(error)
+        self.setbacks.pop(node, None)
         self.failures[node] = known
         self.errors[node] = error
+        self._by_name = None
         self.blame(self.plan.nodes[node].controller, node)
         return known
+
+    def own(self, node: int) -> Failure | None:
+        """What failed in an atom itself, be it tried again or not."""
+        setback = self.setbacks.get(node)
+        return setback[1] if setback is not None else self.failures.get(node)
+
+    def promote(self, node: int) -> None:
+        """An atom that was to be tried again will not be, since its flow is reverted: its setback is a failure."""
+        if node in self.setbacks:
+            self.fail(node, *self.setbacks[node])
+
+    def succeed(self, node: int) -> None:
+        """An atom has made good what failed in it before."""
+        self.setbacks.pop(node, None)
+        if self.failures.pop(node, None) is not None:
+            self.errors.pop(node, None)
+            self._by_name = None
 
     def blame(self, controller: int, node: int) -> None:
         """Note a failure in the latest try of a controller."""
@@ -74,7 +95,8 @@ class Values:
 
     def forget(self, node: int) -> None:
         """An atom begins anew: nothing it did or failed at counts any more."""
-        for kept in (self.results, self.saved, self.failures, self.errors, self.tries):
+        self.succeed(node)
+        for kept in (self.results, self.saved, self.tries):
             kept.pop(node, None)
 
     def arguments(self, call: Call) -> dict[str, Any]:
@@ -117,16 +139,10 @@ class Values:
         return value
 
     def flow_failures(self) -> dict[str, Failure]:
-        """What failed, by atom."""
-        return {self.plan.nodes[node].name: failure for node, failure in self.failures.items() if self._counts(node)}
-
-    def flow_errors(self) -> list[BaseException]:
-        """What was raised where something failed."""
-        return [error for node, error in self.errors.items() if self._counts(node)]
-
-    def _counts(self, node: int) -> bool:
-        # What failed and is tried again by its own policy is no failure yet.
-        return self.machine.state[node] not in (AtomState.RUNNING, AtomState.RETRYING)
+        """What failed, by atom. The same dict until that changes; then another, so that who was given one keeps it."""
+        if self._by_name is None:
+            self._by_name = {self.plan.nodes[node].name: failure for node, failure in self.failures.items()}
+        return self._by_name
 
     def outputs(self) -> dict[str, Any]:
         """Every stored name with its value, of atoms that stand completed."""

@@ -384,3 +384,34 @@ def test_a_fresh_failure_of_no_atom_has_words() -> None:
         type(result)("id", "f", FlowStatus.REVERTED).unwrap()
     with pytest.raises(OSError, match="broke"):
         run(Breaks("C"))
+
+
+class Retried(Task):
+    """Fails at every attempt, and waits between them for longer than the test lasts."""
+
+    def execute(self) -> None:
+        raise ConnectionError("not yet")
+
+    def revert(self, result: Any, flow_failures: Mapping[str, Any]) -> None:
+        self.notify("undone", name=self.name, result=str(result), failures=sorted(flow_failures))
+
+
+def test_what_waits_for_its_next_attempt_is_reverted_with_its_failure(executor: Executor, kind: str, heard: Heard) -> None:
+    if kind == "distributed":
+        pytest.skip("a playground sees to attempts there")
+    waiting = Retried("waits", retry_policy=RetryPolicy(max_attempts=9, initial_delay_seconds=600))
+    flow = UnorderedFlow("f").add(waiting, LinearFlow("then").add(Sleeps(inject={"seconds": 0.2}), Breaks("b")))
+    result = executor.execute(flow)
+    assert (result.status, set(result.failures)) == (FlowStatus.REVERTED, {"waits", "b"})
+    undone = {said["name"]: said for said in heard.said("undone")}
+    assert undone["waits"]["result"] == "ConnectionError: not yet"
+    with pytest.raises(ExceptionGroup) as raised:
+        result.unwrap()
+    assert raised.group_contains(ConnectionError) and raised.group_contains(OSError)
+
+
+def test_an_attempt_that_was_made_good_is_no_failure(executor: Executor, heard: Heard) -> None:
+    flow = LinearFlow("f").add(Flaky(retry_policy=RetryPolicy(max_attempts=2)), Breaks("b"))
+    result = executor.execute(flow, {"good": 2})
+    assert set(result.failures) == {"b"}
+    assert [said["failures"] for said in heard.said("undone")] == [["b"]]
