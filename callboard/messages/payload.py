@@ -9,7 +9,6 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Sequence
-from operator import is_
 from typing import Any
 
 from callboard.messages.errors import CannotPickle
@@ -20,9 +19,10 @@ Payload = bytes | list[Buffer]
 
 OUT_OF_BAND = 32 * 1024
 """Buffers of fewer bytes are copied into the pickle: a frame of their own costs more than the copy."""
-LIFT_DEPTH = 3
+LIFT_DEPTH = 2
 LIFT_ITEMS = 64
 """How deep, and in how large containers, large bytes are looked for: arguments and outputs, not the whole of any data."""
+_CONTAINERS = frozenset((tuple, list, dict))
 
 
 def dumps_small(value: Any) -> bytes:
@@ -41,7 +41,8 @@ def dumps(value: Any, what: str) -> Payload:
     kind = type(value)
     if kind is int or kind is float or kind is bool or value is None or (kind is str and len(value) < OUT_OF_BAND):
         return pickle.dumps(value, 5)
-    value = _lifted(value, LIFT_DEPTH, {})
+    if kind is bytes or (kind in _CONTAINERS and value and len(value) <= LIFT_ITEMS and _holds_large(value, LIFT_DEPTH)):
+        value = _lifted(value, LIFT_DEPTH, {})
     buffers: list[Buffer] = []
 
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
@@ -81,21 +82,29 @@ def _whole(buffer: Buffer) -> bytes:
     return buffer if type(buffer) is bytes else bytes(buffer)
 
 
+def _holds_large(container: Any, depth: int) -> bool:
+    """Whether `_lifted` would find anything; asked for every task, so that it makes nothing."""
+    for item in container.values() if type(container) is dict else container:
+        kind = type(item)
+        if kind is bytes:
+            if len(item) >= OUT_OF_BAND:
+                return True
+        elif kind in _CONTAINERS and item and depth and len(item) <= LIFT_ITEMS and _holds_large(item, depth - 1):
+            return True
+    return False
+
+
 def _lifted(value: Any, depth: int, known: dict[int, Any]) -> Any:
-    """``value`` with an `_Apart` in place of large bytes; itself where there are none. What is the same stays the same."""
+    """``value`` with an `_Apart` in place of large bytes. What is the same object stays the same."""
     kind = type(value)
     if kind is bytes:
         return value if len(value) < OUT_OF_BAND else known.setdefault(id(value), _Apart(value))
-    if not depth or (kind is not tuple and kind is not dict and kind is not list) or not 0 < len(value) <= LIFT_ITEMS:
+    if kind not in _CONTAINERS or not value or len(value) > LIFT_ITEMS or not _holds_large(value, depth):
         return value
-    if id(value) in known:
-        return known[id(value)]
-    items = value.values() if kind is dict else value
-    lifted = [item if item is None or type(item) is int or type(item) is str else _lifted(item, depth - 1, known) for item in items]
-    if all(map(is_, lifted, items)):
-        return value
-    made = known[id(value)] = dict(zip(value, lifted, strict=True)) if kind is dict else kind(lifted)
-    return made
+    if id(value) not in known:
+        lifted = [_lifted(item, depth - 1, known) for item in (value.values() if kind is dict else value)]
+        known[id(value)] = dict(zip(value, lifted, strict=True)) if kind is dict else kind(lifted)
+    return known[id(value)]
 
 
 def loads(payload: Payload | Sequence[Buffer]) -> Any:
