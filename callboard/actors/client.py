@@ -156,7 +156,9 @@ class Client:
         """Submit a task whose outcome goes to ``sink``."""
         if submission.sources:
             self._submit_sources(submission)
-        self._enter(self.link, self.packed(submission), sink)
+        if not self._is_plain(submission):
+            self.packed(submission)
+        self._enter(self.link, submission, sink)
 
     def _submit_sources(self, submission: Submission) -> None:
         # Through a row, not by recursion: tasks may be nested in each other's arguments a thousand deep.

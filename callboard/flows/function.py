@@ -192,6 +192,8 @@ class _Call(NamedTuple):
 
 
 _calls: dict[int, _Call] = {}
+_LOOKED_UP = (Task, SharedValue)
+"""What a worker gets something else for: the output of the task, the value."""
 
 
 def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
@@ -200,11 +202,11 @@ def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
     if call is None or call.function() is not function:
         call = _remember(function)
     for value in args:
-        if isinstance(value, (Task, SharedValue)):
+        if isinstance(value, _LOOKED_UP):
             break
     else:
         for value in kwargs.values():
-            if isinstance(value, (Task, SharedValue)):
+            if isinstance(value, _LOOKED_UP):
                 break
         else:
             return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), (), call.code)
