@@ -120,11 +120,9 @@ def sustained(peer: Peer, count: int) -> Measured:
     rates: list[float] = []
     grown: list[float] = []
     peer.many(WARM_UP)
+    window = min(WINDOW, count // 10)
     for _ in range(10):
-        begun = time.perf_counter()
-        for _ in range(max(1, count // 10 // WINDOW)):
-            peer.many(min(WINDOW, count // 10))
-        rates.append(count // 10 / (time.perf_counter() - begun))
+        rates.append(statistics.median(window / _timed(lambda: peer.many(window)) for _ in range(count // 10 // window)))
         grown.append(Usage.now().resident_bytes / 1e6)
     return Measured(rates[-1] / rates[0], {"tasks/s": statistics.median(rates), "MB at a tenth": grown[0], "MB at the end": grown[-1]})
 
