@@ -155,4 +155,7 @@ def main(report: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else Path(tempfile.gettempdir()) / "library_index.md")
+    try:
+        main(Path(sys.argv[1]) if sys.argv[1:] else Path(tempfile.gettempdir()) / "library_index.md")
+    except KeyboardInterrupt:
+        sys.exit("stopped")

@@ -31,3 +31,18 @@ def test_without_the_extra_it_says_what_to_install(package: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"callboard: {package} is needed for this: pip install 'callboard[cli]'\n"
+
+
+def test_ctrl_c_is_heard_while_the_commands_are_imported() -> None:
+    program = (
+        "import signal, sys, os\n"
+        "class Impatient:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+        "from callboard.playground.command import main\n"
+        "assert 'zmq' not in sys.modules and 'pydantic' not in sys.modules\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
