@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 from pathlib import Path
 
+import pytest
+
 from callboard import Task, connect
+from callboard.actors.keyring import server_keys
 from callboard.playground.command.view import _duration
 from tests.playground.command.conftest import Terminal
 from tests.playground.command.test_worker import complaint, paint, wait_until
@@ -68,3 +73,16 @@ def test_nobody_there_is_one_line(terminal: Terminal) -> None:
 
 def test_durations_are_told_in_their_largest_unit() -> None:
     assert [_duration(seconds) for seconds in (-0.1, 59, 60, 3599, 7200, 200_000)] == ["0 s", "59 s", "1 m", "60 m", "2 h", "2 d"]
+
+
+@pytest.mark.parametrize("words", [["status"], ["dump"], ["explain", "some-id"], ["submit", "paint"], ["events"]])
+def test_ctrl_c_while_nobody_answers_is_no_traceback(terminal: Terminal, tmp_path: Path, words: list[str]) -> None:
+    server_keys(tmp_path / "keys")
+    command, *rest = words
+    with socket.socket() as deaf:  # takes the connection and says nothing
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        running = terminal.start(command, f"tcp://127.0.0.1:{deaf.getsockname()[1]}", *rest, "--key", str(tmp_path / "keys"))
+        deaf.accept()[0].close()
+        assert running.end(signal.SIGINT) == 130
+    assert (running.out, running.err) == ([], [])
