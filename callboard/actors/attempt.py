@@ -26,6 +26,7 @@ class Attempt:
         "number",
         "parked",
         "payload",
+        "seat",
         "rich",
         "spec",
         "started",
@@ -41,6 +42,7 @@ class Attempt:
         self.payload: Packed | None = payload
         self.submitted = submitted  # whole seconds since the epoch
         self.number = 1
+        self.seat = 0  # under which it is noted while it runs
         self.earlier_failures = 0
         self.first_began: float | None = None  # monotonic; of the first attempt, where this is a later one
         self.inputs: list[Settled] = []

@@ -7,6 +7,7 @@ each attempt is taken once and nothing needs a lock.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
 import queue
 import threading
@@ -17,10 +18,8 @@ from typing import Any
 
 from callboard.actors.attempt import Attempt
 
-INLINE_SEAT = 63
-"""The seat, for notes, of the thread of the actor itself."""
-
-Bell = queue.SimpleQueue[None]
+Bell = queue.SimpleQueue[int]
+"""Wakes an idle slot's thread, and gives it its seat."""
 Run = Callable[[Attempt, int], None]
 
 
@@ -34,6 +33,7 @@ class Crew:
         self._idle: list[Bell] = []
         self._active = 0
         self._seats = 0
+        self._free_seats: list[int] = []  # the lowest first: a worker's page of notes has room for so many
         self._lent = 0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -52,11 +52,13 @@ class Crew:
 
         Where no slot is free nothing is done: who has it goes on with the row.
         """
-        if not self._claim():
+        seat = self._claim()
+        if seat is None:
             return False
-        self._empty_row(INLINE_SEAT, time.monotonic() + seconds)
+        self._empty_row(seat, time.monotonic() + seconds)
         with self._lock:
             self._active -= 1
+            heapq.heappush(self._free_seats, seat)
         return bool(self._row)
 
     def put(self, attempts: list[Attempt]) -> None:
@@ -78,13 +80,19 @@ class Crew:
 
     # -- slots ----------------------------------------------------------------------------------
 
-    def _claim(self) -> bool:
-        """Become active, if a slot is free."""
+    def _claim(self) -> int | None:
+        """Become active, if a slot is free; returns the seat under which to note what is run."""
         with self._lock:
             if self._active >= self._slots + self._lent:
-                return False
+                return None
             self._active += 1
-            return True
+            return self._seat()
+
+    def _seat(self) -> int:
+        if self._free_seats:
+            return heapq.heappop(self._free_seats)
+        self._seats += 1
+        return self._seats - 1
 
     def _wake_one(self) -> bool:
         """Have one more thread look at the row, if a slot is free."""
@@ -93,11 +101,9 @@ class Crew:
                 return False
             self._active += 1
             bell = self._idle.pop() if self._idle else None
-            seat = self._seats
-            if bell is None:
-                self._seats += 1
+            seat = self._seat()
         if bell is not None:
-            bell.put(None)
+            bell.put(seat)
         else:
             threading.Thread(target=self._work, args=(seat,), name=f"callboard-slot-{seat}", daemon=True).start()
         return True
@@ -111,8 +117,9 @@ class Crew:
                 if self._row and self._active < self._slots + self._lent:
                     self._active += 1
                     continue
+                heapq.heappush(self._free_seats, seat)
                 self._idle.append(bell)
-            bell.get()
+            seat = bell.get()
 
     def _empty_row(self, seat: int, until: float = math.inf) -> None:
         # More may be active than there are slots for a moment: when one goes on that had lent its own.

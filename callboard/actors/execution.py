@@ -46,7 +46,7 @@ class Execution:
         self._worker = worker
         self._client = client
         self._post = post
-        self._note = note
+        self.note = note
         self._policies: dict[bytes, Any] = {}
         self.codes: dict[str, bytes] = {}
         self.heard: frozenset[str] = frozenset()
@@ -68,7 +68,8 @@ class Execution:
             self._post(Finished(attempt, Ending.CANCELLED, 0))
             return
         attempt.started = time.monotonic()
-        self._note.begin(seat, attempt.task_id)
+        attempt.seat = seat
+        self.note.begin(seat, attempt.task_id)
         if "task.started" in self.heard:
             self.say(attempt, "task.started", {"attempt": attempt.number})
         request = ProcessRequest(attempt, self.say, self._client)
@@ -85,7 +86,7 @@ class Execution:
                 finished = Finished(attempt, Ending.FAILED, micros, packed, error, None, self._again(attempt, None))
         except BaseException as problem:  # the user's code; SystemExit and the like must not end a slot either
             finished = self._failed(attempt, problem, (time.perf_counter_ns() - begun) // 1000)
-        self._note.end(seat)
+        self.note.end(seat)
         attempt.payload = None
         if not attempt.abandoned:
             self._post(finished)

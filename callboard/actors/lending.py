@@ -76,6 +76,8 @@ class LendingClient(Client):
             attempt.parked += 1
             first = attempt.parked == 1
         if first:
+            # Whoever kills the worker now, it is not this one.
+            self.host.execution.note.end(attempt.seat)
             self.host.execution.crew.lend()
             self.host.mailbox.post(Parked(attempt, True))
 
@@ -85,6 +87,7 @@ class LendingClient(Client):
             attempt.parked -= 1
             last = attempt.parked == 0
         if last:
+            self.host.execution.note.begin(attempt.seat, attempt.task_id)
             self.host.execution.crew.take_back_slot()
             self.host.mailbox.post(Parked(attempt, False))
 

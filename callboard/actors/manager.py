@@ -25,6 +25,7 @@ from callboard.actors.gate import Gate
 from callboard.actors.inquiry import Inquiry
 from callboard.actors.keyring import Address, ServerKeys
 from callboard.actors.mailbox import Mail
+from callboard.actors.note import SEATS
 from callboard.actors.publisher import Publisher
 from callboard.actors.reception import Reception
 from callboard.actors.supervisor import Death, Expected
@@ -231,7 +232,7 @@ class TaskManager(SocketActor):
         worker = self.dispatcher.roster.workers.get(peer.identity)
         known = [] if worker is None else list(worker.inflight)
         running = [task_id for task_id in known if task_id.encode()[:63] in death.running]
-        certain = worker is None or worker.info.slots <= 64
+        certain = worker is None or worker.info.slots + len(worker.parked) <= SEATS
         self.reception.forget(peer)
         self.dispatcher.lost(peer.identity, now, death.reason, running if certain else None)
 

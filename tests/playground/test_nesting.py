@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 from typing import Any
 
 import pytest
 
-from callboard import NoRequest, Playground, ProcessRequest, ProcessWorker, Task, TaskHandle, TaskStatus, task
+from callboard import NoRequest, Playground, ProcessRequest, ProcessWorker, Task, TaskHandle, TaskStatus, WorkerDied, task
 from tests.playground.crew import Noting, Tally
 
 WIDTH = 2
@@ -122,6 +123,22 @@ def test_a_task_that_others_wait_for_may_fail() -> None:
     with Playground().play(workers=[Boss("boss", "boss")]) as stage:
         status, error = stage.submit(Task("asks", "boss", {"data": "ask"})).result(20).output
     assert status is TaskStatus.FAILED and "no" in error
+
+
+def test_a_task_that_kills_its_worker_after_it_waited_is_given_up(tally: Tally) -> None:
+    class Deadly(Noting):
+        def work(self, request: ProcessRequest) -> Any:
+            if request.data == "inner":
+                return 1
+            request.submit(Task("inner", "deadly", {"data": "inner"})).result(20)
+            os._exit(5)
+
+    with Playground().play(workers=[Deadly("solo", "deadly", tally=tally)]) as stage:
+        handle = stage.submit(Task("outer", "deadly", {"data": "outer"}))
+        result = handle.result(30)
+        assert result.failure is not None and result.failure.check(WorkerDied) and "exit code 5" in str(result.error)
+        assert result.attempts == 3 and tally.counts()[handle.task_id] == 3
+        assert stage.submit(Task("inner", "deadly", {"data": "inner"})).result(20).success
 
 
 # -- carried code -----------------------------------------------------------------------------------

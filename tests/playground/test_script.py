@@ -211,7 +211,7 @@ def test_programs_that_tasks_start_can_be_interrupted_again(tmp_path: Path) -> N
 import subprocess, sys
 from callboard import Playground
 def child():
-    program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    program = "import signal as s; print(s.getsignal(s.SIGINT) is s.default_int_handler, s.pthread_sigmask(s.SIG_BLOCK, []))"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
 with Playground().play(workers=1) as stage:
     print(stage.executor.submit(child).result(20), end="")

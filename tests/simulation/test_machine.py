@@ -189,8 +189,9 @@ class CoreMachine(RuleBasedStateMachine):
         host = self.hosts.pop(name)
         info = self.dispatcher.roster.workers[name].info
         entries = self.dispatcher.ledger.entries
-        innocent = {task_id: entries[task_id].rare.deaths for task_id, _ in host.row if task_id not in dict(host.running())}
-        self.dispatcher.lost(name, self.now, "was lost", [task_id for task_id, _ in host.running()] if certain else None)
+        noted = [row for row in host.running() if row not in host.parked or not certain]
+        innocent = {task_id: entries[task_id].rare.deaths for task_id, _ in host.row if task_id not in dict(noted)}
+        self.dispatcher.lost(name, self.now, "was lost", [task_id for task_id, _ in noted] if certain else None)
         assert all(entries[task_id].rare.deaths == deaths for task_id, deaths in innocent.items())
         self.flush()
         if returns and not certain:

@@ -60,8 +60,12 @@ class Worker(Submitter):
         return any((one.task_id, one.fence) == (task_id, fence) for one in self._row) and task_id not in self.running_ids()
 
     def running_ids(self) -> list[str]:
-        """What it runs, as it notes where its supervisor sees it."""
+        """What it has begun and not ended."""
         return [attempt.task_id for attempt in self._running]
+
+    def noted_ids(self) -> list[str]:
+        """What it runs, as it notes where its supervisor sees it: not what waits for other tasks."""
+        return [attempt.task_id for attempt in self._running if not attempt.parked]
 
     def connected(self) -> None:
         """The link is there (again)."""

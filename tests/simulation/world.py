@@ -169,7 +169,7 @@ class World:
             worker = self.random.choice(alive)
         if worker is None or not worker.alive:
             return
-        running = worker.running_ids()
+        running = worker.noted_ids()
         worker.alive = False
         self.note("dies", worker.identity, running)
         if self.random.random() < 0.5:

@@ -123,12 +123,15 @@ class Attendance:
             self._backlog.touch(worker.profile)
 
     def lost(self, worker_id: str, now: float, reason: str, running: Sequence[str] | None) -> None:
-        """The worker is gone. ``running`` are the tasks that it had begun, where that is known for certain."""
+        """The worker is gone. ``running`` are the tasks that it was running, where that is known for certain: not those
+        that waited for others."""
         worker = self._roster.workers.get(worker_id)
         if worker is None:
             return
         begun = worker.running() if running is None else [worker.inflight[i] for i in running if i in worker.inflight]
-        waited = {entry for entry in begun if entry.task_id in worker.parked}
+        waited = {worker.inflight[task_id] for task_id in worker.parked if task_id in worker.inflight}
+        if running is not None:
+            waited.difference_update(begun)  # went on, and its word of that was lost with the worker
         blamed = {entry for entry in begun if entry not in waited}
         if worker.condemned:
             # It was asked to end for the sake of some; the others did nothing.

@@ -193,9 +193,18 @@ def test_what_waits_for_other_tasks_did_not_kill_the_worker() -> None:
     board.submit(task("parent"))
     board.park("parent")
     board.submit(task("child"))
-    board.lose("ada", ["parent", "child"])
+    board.lose("ada", ["child"])
     assert board.status("parent", "child") == [PENDING, FAILED]
     assert (board["parent"].rare.deaths, board["parent"].attempts) == (0, 1)
+
+
+def test_what_had_waited_and_went_on_is_not_spared() -> None:
+    board = Board(max_worker_deaths=1)
+    board.worker("ada")
+    board.submit(task("parent"))
+    board.park("parent")  # and the word that it went on was lost with the worker
+    board.lose("ada", ["parent"])
+    assert board.status("parent") == [FAILED]
 
 
 def test_a_task_that_is_being_cancelled_is_not_tried_again_when_its_worker_dies() -> None:
