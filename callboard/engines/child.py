@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import queue
 import sys
 import threading
 from collections.abc import Mapping
@@ -17,9 +18,12 @@ from callboard.messages.payload import dumps_small
 
 
 def main(read: int, write: int) -> None:
-    """Carry out jobs until the parent closes its end."""
+    """Carry out jobs until the parent closes its end. A parent that is gone while a job runs takes the job with it."""
     lock = threading.Lock()
-    with os.fdopen(read, "rb") as requests, os.fdopen(write, "wb") as answers:
+    busy = threading.Event()
+    requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(read, requests, busy), name="callboard-requests", daemon=True).start()
+    with os.fdopen(write, "wb") as answers:
 
         def say(kind: str, first: Any, second: Any = None) -> None:
             data = dumps_small((kind, first, second))
@@ -30,12 +34,22 @@ def main(read: int, write: int) -> None:
         def tell(job: Job, topic: str, data: Mapping[str, Any]) -> None:
             say("said", topic, dict(data))
 
+        while (request := requests.get()) is not None:
+            busy.set()
+            _carry_out(request, tell, say)
+            busy.clear()
+
+
+def _listen(read: int, requests: queue.SimpleQueue[bytes | None], busy: threading.Event) -> None:
+    with os.fdopen(read, "rb") as stream:
         while True:
             try:
-                request = read_frame(requests)
+                requests.put(read_frame(stream))
             except EOFError:
+                if busy.is_set():
+                    os._exit(1)  # nobody is left to be answered, and nobody who could stop what runs
+                requests.put(None)
                 return
-            _carry_out(request, tell, say)
 
 
 def _carry_out(request: bytes, tell: Any, say: Any) -> None:
