@@ -55,8 +55,7 @@ class Backlog:
             requirement.add(entries)
             if requirement.suspects:
                 self._isolation.requirements[requirement] = None
-            for _, profile in requirement.profiles:
-                self._touched[profile] = None
+            self._touched.update(requirement.met_by)
         return list(fresh)
 
     def take_touched(self) -> dict[Profile, None]:

@@ -260,7 +260,7 @@ class Dispatcher:
             self._intake.take_in_held(now)
         while self._backlog.moved:
             for requirement in self._backlog.merge():
-                if not requirement.capable():
+                if not requirement.met:
                     self._shortage.check(requirement, now)
             self._match(now)
         if "task.assigned" in self.endings.wanted:

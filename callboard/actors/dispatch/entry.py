@@ -80,6 +80,9 @@ class Rare:
 
 
 NOTHING_RARE = Rare()
+NO_NEEDS: list[Entry] = []
+PRIORITY = 1 << 42
+"""By how many tasks one of a priority higher by one is ahead: more than there will ever be."""
 
 
 class Held(NamedTuple):
@@ -106,6 +109,7 @@ class Entry:
         "level",
         "micros",
         "name",
+        "needs",
         "order",
         "output",
         "rare",
@@ -128,7 +132,7 @@ class Entry:
         self.submission: Submission | None = submission
         self.client = client
         self.category = category
-        self.order = (-category.spec.priority, sequence)
+        self.order = sequence - category.spec.priority * PRIORITY
         self.submitted = submitted
         self.status = PENDING
         self.fence = 0
@@ -137,7 +141,8 @@ class Entry:
         self.failures = 0
         self.waiting_for = 0  # what it needs that has not ended: dependencies, and the leader of its key
         self.users = 0  # open tasks that depend on this one, so that its output is still needed
-        self.dependents: list[Entry] | None = None
+        self.needs = NO_NEEDS  # those of its dependencies that are known
+        self.dependents: list[Entry] | None = None  # open tasks that wait for it
         self.worker: WorkerRecord | None = None
         self.worker_name: str | None = None
         self.output: Packed | None = None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.entry import NO_NEEDS, Entry
 from callboard.actors.dispatch.level import Levels
 from callboard.actors.dispatch.value import Values
 from callboard.messages.codec import size_of
 from callboard.messages.errors import DependencyCycle
-from callboard.messages.status import TaskStatus
+from callboard.messages.status import FINAL, TaskStatus
 
 COMPLETED = TaskStatus.COMPLETED
 
@@ -31,7 +31,7 @@ class Ledger:
         self.entries: dict[str, Entry] = {}
         self.awaited: dict[str, dict[Entry, None]] = {}  # open tasks, by the unknown id that they wait for
         self.open = 0
-        self.levels = Levels(self.entries, self.awaited)
+        self.levels = Levels()
         self.values = Values()
         self.history = history
         self._kept_outputs = kept_outputs
@@ -51,73 +51,85 @@ class Ledger:
         assert submission is not None
         if submission.shares or submission.fallback is not None:
             self.values.use(submission)
-        self.entries[entry.task_id] = entry
+        unknown = self._find(entry, submission.dependencies) if submission.dependencies else ()
+        waiting = self.awaited.get(entry.task_id) if self.awaited else None
+        if waiting:
+            entry.dependents = list(waiting)
+            for dependent in waiting:
+                dependent.needs.append(entry)
         if submission.dependencies or entry.rare.leader is not None:
             circle = self.levels.place(entry)
             if circle is not None:
-                del self.entries[entry.task_id]
+                for dependent in waiting or ():
+                    dependent.needs.pop()
                 self.values.release(submission)
                 raise DependencyCycle(circle)
+        self.entries[entry.task_id] = entry
         self.open += 1
-        if self.awaited:
-            waiting = self.awaited.pop(entry.task_id, None)
-            if waiting:
-                entry.dependents = list(waiting)
-                entry.users += len(waiting)
-        return self._wire(entry, _distinct(submission.dependencies)) if submission.dependencies else None
+        if waiting:
+            del self.awaited[entry.task_id]
+            entry.users = len(waiting)
+        return self._wire(entry, unknown) if submission.dependencies else None
 
-    def _wire(self, entry: Entry, dependencies: Iterable[str]) -> Entry | None:
+    def _find(self, entry: Entry, dependencies: tuple[str, ...]) -> list[str]:
+        """Look up what the task needs, once; returns the ids of what is not here yet."""
+        entries = self.entries
+        needs: list[Entry] = []
+        unknown: list[str] = []
+        for task_id in dependencies if len(dependencies) == 1 else dict.fromkeys(dependencies):
+            needed = entries.get(task_id)
+            if needed is None:
+                unknown.append(task_id)
+            else:
+                needs.append(needed)
+        entry.needs = needs
+        return unknown
+
+    def _wire(self, entry: Entry, unknown: Sequence[str]) -> Entry | None:
         broken = None
-        for task_id in dependencies:
-            dependency = self.entries.get(task_id)
-            if dependency is None:
-                self.awaited.setdefault(task_id, {})[entry] = None
+        for task_id in unknown:
+            self.awaited.setdefault(task_id, {})[entry] = None
+        entry.waiting_for = len(unknown)
+        for needed in entry.needs:
+            needed.users += 1
+            if needed.status not in FINAL:
                 entry.waiting_for += 1
-                continue
-            dependency.users += 1
-            if not dependency.final:
-                if dependency.dependents is None:
-                    dependency.dependents = []
-                dependency.dependents.append(entry)
-                entry.waiting_for += 1
-            elif dependency.status is not COMPLETED or dependency.output is None:
-                broken = broken or dependency
+                if needed.dependents is None:
+                    needed.dependents = [entry]
+                else:
+                    needed.dependents.append(entry)
+            elif needed.status is not COMPLETED or needed.output is None:
+                broken = broken or needed
         return broken
 
     def broken(self, entry: Entry) -> Entry | None:
         """A dependency of an open task that has ended and did not complete."""
-        assert entry.submission is not None
-        for task_id in entry.submission.dependencies:
-            dependency = self.entries.get(task_id)
-            if dependency is not None and dependency.final and dependency.status is not COMPLETED:
-                return dependency
-        return None
+        return next((needed for needed in entry.needs if needed.final and needed.status is not COMPLETED), None)
 
-    def end(self, entry: Entry) -> list[Entry]:
+    def end(self, entry: Entry) -> Sequence[Entry]:
         """An open task has ended: remember it within bounds; returns those that waited for it."""
         self.open -= 1
         submission = entry.submission
         entry.submission = None
         if submission is not None:
             if submission.dependencies:
-                self._unwire(entry, _distinct(submission.dependencies))
+                self._unwire(entry, submission.dependencies)
             if submission.shares or submission.fallback is not None:
                 self.values.release(submission)
         self._recent.append(entry)
         dependents = entry.dependents
         entry.dependents = None
-        return dependents or []
+        return dependents or ()
 
-    def _unwire(self, entry: Entry, dependencies: Iterable[str]) -> None:
-        for task_id in dependencies:
-            dependency = self.entries.get(task_id)
-            if dependency is not None:
-                dependency.users -= 1
-                continue
-            waiting = self.awaited[task_id]
-            del waiting[entry]
-            if not waiting:
-                del self.awaited[task_id]
+    def _unwire(self, entry: Entry, dependencies: tuple[str, ...]) -> None:
+        for needed in entry.needs:
+            needed.users -= 1
+        if len(entry.needs) < len(dependencies):
+            for task_id in dependencies:
+                waiting = self.awaited.get(task_id)
+                if waiting is not None and waiting.pop(entry, entry) is None and not waiting:
+                    del self.awaited[task_id]
+        entry.needs = NO_NEEDS
 
     def tidy(self) -> None:
         """A step is over: let go of what is beyond the bounds, but not yet of what this step told its clients."""
@@ -158,7 +170,3 @@ class Ledger:
         """The ids that a task waits for and that nobody has submitted."""
         assert entry.submission is not None
         return [task_id for task_id in entry.submission.dependencies if task_id not in self.entries]
-
-
-def _distinct(ids: tuple[str, ...]) -> Iterable[str]:
-    return ids if len(ids) == 1 else dict.fromkeys(ids)

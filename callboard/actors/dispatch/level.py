@@ -8,20 +8,17 @@ and ends after so many steps; what it has not settled is settled by raising the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from callboard.actors.dispatch.entry import Entry
+from callboard.messages.status import FINAL
 
 STEPS = 20
 """How far to look back before levels are raised instead."""
 
 
 class Levels:
-    """Keeps the levels of a ledger's entries."""
-
-    def __init__(self, entries: Mapping[str, Entry], awaited: Mapping[str, Mapping[Entry, None]]) -> None:
-        self._entries = entries
-        self._awaited = awaited
+    """Gives tasks their levels."""
 
     def place(self, entry: Entry) -> list[str] | None:
         """Give a new task its level; returns the circle that it would close, each depending on the next, or None."""
@@ -93,11 +90,9 @@ class Levels:
 
     def _before(self, entry: Entry) -> Iterator[Entry]:
         """What an open task waits for."""
-        if entry.submission is not None:
-            for task_id in entry.submission.dependencies:
-                needed = self._entries.get(task_id)
-                if needed is not None and not needed.final:
-                    yield needed
+        for needed in entry.needs:
+            if needed.status not in FINAL:
+                yield needed
         rare = entry.rare
         if rare.leader is not None and not rare.leader.final:
             yield rare.leader
@@ -106,8 +101,8 @@ class Levels:
 
     def _after(self, entry: Entry) -> Iterator[Entry]:
         """Who waits for an open task."""
-        for waiting in entry.dependents if entry.dependents is not None else self._awaited.get(entry.task_id, ()):
-            if not waiting.final:
+        for waiting in entry.dependents or ():
+            if waiting.status not in FINAL:
                 yield waiting
         rare = entry.rare
         for waiting in rare.followers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from callboard.actors.dispatch.agenda import Action, Agenda
@@ -37,29 +37,18 @@ class Matcher:
         """Assign all that can be to idle workers, in the order of the tasks."""
         idle = self._roster.idle_profiles
         while idle:
-            requirement = self._best(idle)
-            if requirement is None:
+            # Mostly somebody is there for the very first; if not, the first that any idle worker could take is looked for.
+            requirement = self._roster.offers.first()
+            worker = requirement.idle_worker() if requirement is not None else None
+            if requirement is not None and worker is None:
+                requirement = _earliest(idle)
+                worker = requirement.idle_worker() if requirement is not None else None
+            if requirement is None or worker is None:
                 return
             entry = requirement.pop()
-            if entry.category.breaker_key is not None and not self._admit(entry, now):
-                continue
-            worker = requirement.idle_worker()
-            assert worker is not None  # an idle profile offered the requirement
-            self.assign(worker, entry, now)
-            self._roster.refresh(worker, now)
-
-    def _best(self, profiles: dict[Profile, None]) -> Requirement | None:
-        if len(profiles) == 1:
-            return next(iter(profiles)).next_requirement()
-        best, best_order = None, None
-        for profile in profiles:
-            requirement = profile.next_requirement()
-            if requirement is not None and requirement is not best:
-                order = requirement.head()
-                assert order is not None
-                if best_order is None or order < best_order:
-                    best, best_order = requirement, order
-        return best
+            if entry.category.breaker_key is None or self._admit(entry, now):
+                self.assign(worker, entry, now)
+                self._roster.refresh(worker, now)
 
     def assign(self, worker: WorkerRecord, entry: Entry, now: float) -> None:
         """Send a task to a worker."""
@@ -88,16 +77,18 @@ class Matcher:
     def ahead(self, profiles: dict[Profile, None], now: float) -> None:
         """Send some of what is still ready to busy workers of these profiles, so that they need not wait for the post."""
         for profile in profiles:
-            requirement = profile.next_requirement()
+            requirement = profile.offers.first()
             if requirement is None or not profile.spare:
                 continue
             # No more workers than tasks are looked at: a task that comes alone must not cost a walk past thousands.
             sharing = len(profile.spare)
             for worker in list(islice(profile.spare, len(requirement.ready))):
-                requirement = profile.next_requirement()
+                requirement = profile.offers.first()
                 if requirement is None or not self._top_up(worker, requirement, sharing, now):
                     break
                 self._roster.refresh(worker, now)
+                if worker in profile.spare:
+                    profile.spare.move_to_end(worker)  # the others come first the next time
                 sharing -= 1
 
     def _top_up(self, worker: WorkerRecord, requirement: Requirement, sharing: int, now: float) -> bool:
@@ -138,6 +129,16 @@ class Matcher:
                 # The others get their turn before this one is looked at again.
                 del self._roster.loaded[worker]
                 self._roster.loaded[worker] = None
+
+
+def _earliest(profiles: Iterable[Profile]) -> Requirement | None:
+    found: Requirement | None = None
+    found_top = 0
+    for profile in profiles:
+        requirement = profile.offers.first()
+        if requirement is not None and requirement.top is not None and (found is None or requirement.top < found_top):
+            found, found_top = requirement, requirement.top
+    return found
 
 
 def _taken(requirement: Requirement, known: dict[Requirement, bool]) -> bool:

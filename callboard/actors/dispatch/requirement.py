@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from callboard.actors.dispatch.roster import WorkerRecord
 
 Skills = tuple[tuple[str, int], ...]
-Order = tuple[int, int]
+Order = int
 
 
 def meets(role: str, skills: dict[str, int], wanted_role: str | None, wanted: Skills) -> bool:
@@ -35,14 +35,30 @@ def cost(skills: dict[str, int], wanted: Skills, role_free: bool) -> tuple[int, 
 class Requirement:
     """A role and the least levels of skills, the ready tasks that need them, and the profiles that have them."""
 
-    __slots__ = ("number", "profiles", "ready", "role", "short_since", "skills", "suspects", "waiting", "warning")
+    __slots__ = (
+        "_offers",
+        "met_by",
+        "number",
+        "profiles",
+        "ready",
+        "role",
+        "short_since",
+        "skills",
+        "suspects",
+        "top",
+        "waiting",
+        "warning",
+    )
 
-    def __init__(self, number: int, role: str | None, skills: Skills) -> None:
+    def __init__(self, number: int, role: str | None, skills: Skills, offers: Offers) -> None:
         self.number = number
+        self._offers = offers  # of everybody
         self.role = role
         self.skills = skills
         self.ready: SortedList = SortedList()  # of (order, entry); orders are unique, so entries are never compared
+        self.top: Order | None = None  # the order of the first of the ready
         self.profiles: list[tuple[tuple[int, int], Profile]] = []  # by cost
+        self.met_by: dict[Profile, None] = {}  # the same, to be united with others
         self.suspects: dict[Entry, None] = {}  # ready as well, but to be run alone
         self.waiting: dict[Entry, None] = {}  # those of the ready that expire when nobody can take them
         self.short_since: float | None = None  # since when no capable worker is present
@@ -53,16 +69,24 @@ class Requirement:
         if meets(profile.role, profile.skills, self.role, self.skills):
             self.profiles.append((cost(profile.skills, self.skills, self.role is None), profile))
             self.profiles.sort(key=lambda pair: pair[0])
-            if self.ready:
-                profile.offer(self)
+            self.met_by[profile] = None
+            if self.top is not None:
+                profile.offers.offer(self, self.top)
 
     def drop_profile(self, profile: Profile) -> None:
         """A profile has no members any more."""
-        self.profiles = [pair for pair in self.profiles if pair[1] is not profile]
+        if profile in self.met_by:
+            del self.met_by[profile]
+            self.profiles = [pair for pair in self.profiles if pair[1] is not profile]
 
     def capable(self) -> int:
         """How many present workers could take such a task."""
         return sum(profile.present for _, profile in self.profiles)
+
+    @property
+    def met(self) -> bool:
+        """Whether any present worker could take such a task."""
+        return any(profile.present for profile in self.met_by)
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Put tasks among the ready."""
@@ -76,8 +100,15 @@ class Requirement:
             self.ready.add(rows[0])
         elif rows:
             self.ready.update(rows)
-        for _, profile in self.profiles:
-            profile.offer(self)
+        else:
+            return
+        top = self.ready[0][0]
+        if self.top is None or top < self.top:
+            # What comes behind the first changes nothing for anybody.
+            self.top = top
+            self._offers.offer(self, top)
+            for profile in self.met_by:
+                profile.offers.offer(self, top)
 
     def discard(self, entry: Entry) -> None:
         """Take a task out of the ready, if it is there."""
@@ -86,6 +117,7 @@ class Requirement:
             self.suspects.pop(entry, None)
         else:
             self.ready.discard((entry.order, entry))
+            self.top = self.ready[0][0] if self.ready else None
 
     @property
     def backlog(self) -> int:
@@ -96,13 +128,11 @@ class Requirement:
         """All that is ready."""
         return [entry for _, entry in self.ready] + list(self.suspects)
 
-    def head(self) -> Order | None:
-        """The order of the next task, None when nothing is ready."""
-        return self.ready[0][0] if self.ready else None
-
     def pop(self) -> Entry:
         """Take the next task."""
-        entry: Entry = self.ready.pop(0)[1]
+        ready = self.ready
+        entry: Entry = ready.pop(0)[1]
+        self.top = ready[0][0] if ready else None
         return entry
 
     def idle_worker(self) -> WorkerRecord | None:
@@ -127,15 +157,61 @@ def describe_skills(skills: dict[str, int]) -> str:
     return ", ".join(f"{tag}={level}" for tag, level in skills.items())
 
 
-class Profile:
-    """All workers of one role and one set of levels.
+class Offers:
+    """Requirements with ready tasks, the one whose first task comes first at the head.
 
-    ``offers`` is a heap of (order, requirement number): for each met requirement with ready tasks there is an entry at
-    most as late as its head. Others may have taken that head meanwhile, so an entry is a lower bound and is put right
-    when it comes up.
+    A heap of (order, requirement number): for each requirement with ready tasks there is an entry at most as late as its
+    first one. Others may have taken that meanwhile, so an entry is a lower bound and is put right when it comes up.
     """
 
-    __slots__ = ("idle", "members", "offered", "offers", "present", "requirements", "role", "skills", "spare")
+    __slots__ = ("_heap", "_offered", "_requirements")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[Order, int]] = []
+        self._offered: dict[int, Order] = {}
+        self._requirements: dict[int, Requirement] = {}
+
+    def __len__(self) -> int:
+        return len(self._requirements)
+
+    def offer(self, requirement: Requirement, top: Order) -> None:
+        """Note that a requirement has something ready, from this order on."""
+        self._requirements[requirement.number] = requirement
+        known = self._offered.get(requirement.number)
+        if known is None or top < known:
+            self._offered[requirement.number] = top
+            heapq.heappush(self._heap, (top, requirement.number))
+
+    def keep(self, requirements: set[Requirement]) -> None:
+        """Forget all other requirements."""
+        self._requirements = {number: known for number, known in self._requirements.items() if known in requirements}
+        self._offered = {number: order for number, order in self._offered.items() if number in self._requirements}
+
+    def first(self) -> Requirement | None:
+        """The requirement whose first task comes first, None when nothing is ready."""
+        heap = self._heap
+        while heap:
+            order, number = heap[0]
+            if self._offered.get(number) != order:
+                heapq.heappop(heap)  # replaced by an earlier one
+                continue
+            requirement = self._requirements[number]
+            top = requirement.top
+            if top == order:
+                return requirement
+            if top is None:
+                heapq.heappop(heap)
+                del self._offered[number]
+            else:
+                self._offered[number] = top
+                heapq.heapreplace(heap, (top, number))
+        return None
+
+
+class Profile:
+    """All workers of one role and one set of levels, and what is ready for them."""
+
+    __slots__ = ("idle", "members", "offers", "present", "role", "skills", "spare")
 
     def __init__(self, role: str, skills: dict[str, int]) -> None:
         self.role = role
@@ -144,42 +220,4 @@ class Profile:
         self.members = 0
         self.idle: SortedList = SortedList()  # of (idle since, joined as, worker)
         self.spare: OrderedDict[WorkerRecord, None] = OrderedDict()  # busy workers to which something may be sent ahead
-        self.offers: list[tuple[Order, int]] = []
-        self.offered: dict[int, Order] = {}
-        self.requirements: dict[int, Requirement] = {}
-
-    def offer(self, requirement: Requirement) -> None:
-        """Note that a requirement has something ready."""
-        head = requirement.head()
-        if head is None:
-            return
-        self.requirements[requirement.number] = requirement
-        known = self.offered.get(requirement.number)
-        if known is None or head < known:
-            self.offered[requirement.number] = head
-            heapq.heappush(self.offers, (head, requirement.number))
-
-    def keep(self, requirements: set[Requirement]) -> None:
-        """Forget all other requirements."""
-        self.requirements = {number: known for number, known in self.requirements.items() if known in requirements}
-        self.offered = {number: order for number, order in self.offered.items() if number in self.requirements}
-
-    def next_requirement(self) -> Requirement | None:
-        """The met requirement whose head comes first, None when nothing is ready for this profile."""
-        offers = self.offers
-        while offers:
-            order, number = offers[0]
-            if self.offered.get(number) != order:
-                heapq.heappop(offers)  # replaced by an earlier one
-                continue
-            requirement = self.requirements[number]
-            head = requirement.head()
-            if head == order:
-                return requirement
-            if head is None:
-                heapq.heappop(offers)
-                del self.offered[number]
-            else:
-                self.offered[number] = head
-                heapq.heapreplace(offers, (head, number))
-        return None
+        self.offers = Offers()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from callboard.actors.dispatch.entry import Entry
-from callboard.actors.dispatch.requirement import Profile, Requirement, Skills, meets
+from callboard.actors.dispatch.requirement import Offers, Profile, Requirement, Skills, meets
 
 AHEAD_MICROS = 4000.0
 """How much work is sent ahead to a worker (microseconds of its measured run time), so that it never waits for the post."""
@@ -135,6 +135,7 @@ class Roster:
         self.workers: dict[str, WorkerRecord] = {}
         self.profiles: dict[tuple[str, Skills], Profile] = {}
         self.requirements: dict[tuple[str | None, Skills], Requirement] = {}
+        self.offers = Offers()  # all that is ready
         self.loaded: dict[WorkerRecord, None] = {}  # have more than they can run at once
         self.idle_profiles: dict[Profile, None] = {}
         self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers, started again whenever they end, by seat
@@ -146,7 +147,7 @@ class Roster:
         found = self.requirements.get((role, skills))
         if found is None:
             self._numbered += 1
-            found = self.requirements[role, skills] = Requirement(self._numbered, role, skills)
+            found = self.requirements[role, skills] = Requirement(self._numbered, role, skills, self.offers)
             for profile in self.profiles.values():
                 found.add_profile(profile)
         return found
@@ -154,8 +155,9 @@ class Roster:
     def keep(self, requirements: set[Requirement]) -> None:
         """Forget all other requirements: no task has them any more."""
         self.requirements = {key: known for key, known in self.requirements.items() if known in requirements}
+        self.offers.keep(requirements)
         for profile in self.profiles.values():
-            profile.keep(requirements)
+            profile.offers.keep(requirements)
 
     def join(self, info: WorkerInfo, wall: float) -> WorkerRecord:
         """Take in a new incarnation; it gets work from its first `refresh` on."""

@@ -34,7 +34,7 @@ class Shortage:
     def joined(self) -> None:
         """A worker has come: some are perhaps no longer short."""
         for requirement in list(self._short):
-            if requirement.capable():
+            if requirement.met:
                 requirement.short_since = None
                 del self._short[requirement]
 
@@ -48,7 +48,7 @@ class Shortage:
     def check(self, requirement: Requirement, now: float) -> None:
         """Look who could take what is ready."""
         if requirement.short_since is None:
-            if requirement.capable():
+            if requirement.met:
                 return
             requirement.short_since = now
             self._short[requirement] = None

@@ -42,7 +42,7 @@ def test_the_table_is_bounded_and_forgets_needs_that_no_open_task_has() -> None:
         board.cancel(f"t{number}")
     assert len(categories._by_identity) <= 50
     assert len(board.dispatcher.roster.requirements) <= 60
-    assert len(board.record("ada").profile.requirements) <= 60
+    assert len(board.record("ada").profile.offers) <= 60
     board.submit(task("another", role="nobody"), task("more", role="r0"))
     assert board.running("ada") == ["open", "more"]
     board.worker("bob", role="nobody", slots=2)

@@ -1,0 +1,237 @@
+"""How the cost of a task in the dispatcher grows with what waits, who works, what is asked for, and what depends on what.
+
+No sockets and no processes: the pure core alone, fed as the manager feeds it, in processor time; of
+several windows the best counts, since others may use the machine. ``python -m benchmarks.dispatcher`` prints a
+table and draws it (``--quick`` with tiny sizes, to try the benchmark itself).
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.chart import Line, draw
+from callboard.actors.dispatch.command import Assign
+from callboard.actors.dispatch.dispatcher import Dispatcher
+from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.messages.task import Submission, TaskSpec
+from callboard.messages.wire import Report
+
+CHART = Path(__file__).parent.parent / "docs" / "dispatcher.svg"
+BATCH = 500
+WINDOW = 20_000
+WINDOWS = 7
+PROFILES = 16
+MICROS = 5
+
+
+class Crew:
+    """A dispatcher and workers that answer in turn, each time for one task."""
+
+    def __init__(self, workers: int, profiles: int = 1) -> None:
+        self.dispatcher = Dispatcher()
+        self.now = 0.0
+        self.done = 0
+        self._names = [f"w{number}" for number in range(workers)]
+        self._held: dict[str, list[tuple[str, int]]] = {name: [] for name in self._names}
+        self._turn = 0
+        self._made = 0
+        for number, name in enumerate(self._names):
+            # Of the first profile everybody is, the others have more and more of one skill.
+            skills = {"a": 2 * (number % profiles) + 1, "b": 31} if profiles > 1 else {"a": 31, "b": 31}
+            self.dispatcher.join(WorkerInfo(name, name, "w", skills), self.now)
+
+    def submissions(self, count: int, specs: Sequence[TaskSpec]) -> list[Submission]:
+        """Tasks that depend on nothing, of these specs in turn."""
+        self._made += count
+        return [Submission(f"t{n}", "task", specs[n % len(specs)], b"") for n in range(self._made - count, self._made)]
+
+    def submit(self, submissions: Sequence[Submission]) -> None:
+        """Submit without a step."""
+        refused = self.dispatcher.submit("client", submissions, self.now)
+        assert not refused
+
+    def step(self) -> None:
+        """Let the dispatcher decide, and hand out what it assigns."""
+        for command in self.dispatcher.flush(self.now):
+            if type(command) is Assign:
+                self._held[command.worker_id] += [(entry.task_id, entry.fence) for entry in command.entries]
+
+    def reports(self, count: int) -> list[tuple[str, Report]]:
+        """The next answers, as they would come off the wire."""
+        made: list[tuple[str, Report]] = []
+        idle = 0
+        while len(made) < count and idle < len(self._names):
+            name = self._names[self._turn % len(self._names)]
+            self._turn += 1
+            if not self._held[name]:
+                idle += 1
+                continue
+            idle = 0
+            task_id, fence = self._held[name].pop(0)
+            made.append((name, Report(epoch="e", number=1, ids=[task_id], fences=[fence], endings=[0], micros=[MICROS])))
+        return made
+
+    def answer(self, reports: Sequence[tuple[str, Report]]) -> None:
+        """Hear these answers."""
+        self.now += 0.001
+        for name, report in reports:
+            self.dispatcher.report(name, report, [b""], self.now)
+        self.done += len(reports)
+
+
+Window = Callable[[int], float]
+"""Measures so many tasks; returns microseconds a task."""
+
+
+def steady(crew: Crew, specs: Sequence[TaskSpec]) -> Window:
+    """As many tasks come as end, while as many go on waiting."""
+
+    def window(tasks: int) -> float:
+        spent = 0.0
+        for _ in range(tasks // BATCH):
+            submissions = crew.submissions(BATCH, specs)
+            reports = crew.reports(BATCH)
+            begun = time.process_time()
+            crew.answer(reports)
+            crew.submit(submissions)
+            crew.step()
+            spent += time.process_time() - begun
+        return spent / tasks * 1e6
+
+    return window
+
+
+def waiting(size: int) -> Window:
+    """So many tasks wait for two workers."""
+    crew = Crew(2)
+    specs = [TaskSpec(role="w")]
+    for _ in range(max(1, size // BATCH)):
+        crew.submit(crew.submissions(min(size, BATCH), specs))
+    crew.step()
+    return steady(crew, specs)
+
+
+def workers(size: int) -> Window:
+    """So many workers of up to 16 profiles, with two tasks each."""
+    crew = Crew(size, min(size, PROFILES))
+    specs = [TaskSpec(role="w", skills=(("a", 1),))]
+    crew.submit(crew.submissions(max(2 * size, 2 * BATCH), specs))
+    crew.step()
+    return steady(crew, specs)
+
+
+def requirements(size: int) -> Window:
+    """So many different needs, for a hundred workers of 16 profiles, with 10,000 tasks waiting."""
+    crew = Crew(100, PROFILES)
+    specs = [TaskSpec(role="w", skills=(("a", number % 32), ("b", number // 32))) for number in range(size)]
+    crew.submit(crew.submissions(10_000, specs))
+    crew.step()
+    return steady(crew, specs)
+
+
+def graph(size: int) -> Window:
+    """A random graph of so many tasks, each of which needs three others on average, until all have ended."""
+    return _graph(size, scrambled=False)
+
+
+def scrambled(size: int) -> Window:
+    """The same, submitted in any order."""
+    return _graph(size, scrambled=True)
+
+
+def _graph(size: int, scrambled: bool) -> Window:
+    def window(tasks: int) -> float:
+        crews = [Crew(2) for _ in range(max(1, tasks // size))]
+        return sum(_run_graph(crew, _random_graph(size, random.Random(1), scrambled)) for crew in crews) / len(crews)
+
+    return window
+
+
+def _run_graph(crew: Crew, submissions: Sequence[Submission]) -> float:
+    spent = 0.0
+    for start in range(0, len(submissions), BATCH):
+        begun = time.process_time()
+        crew.submit(submissions[start : start + BATCH])
+        crew.step()
+        spent += time.process_time() - begun
+    while reports := crew.reports(BATCH):
+        begun = time.process_time()
+        crew.answer(reports)
+        crew.step()
+        spent += time.process_time() - begun
+    assert crew.dispatcher.drained
+    return spent / len(submissions) * 1e6
+
+
+def _random_graph(size: int, chance: random.Random, scrambled: bool) -> list[Submission]:
+    needs: list[set[int]] = [set() for _ in range(size)]
+    for _ in range(3 * size):
+        low, high = sorted((chance.randrange(size), chance.randrange(size)))
+        if low != high:
+            needs[high].add(low)
+    spec = TaskSpec(role="w")
+    made = [Submission(f"t{n}", "task", spec, b"", tuple(f"t{low}" for low in needs[n])) for n in range(size)]
+    if scrambled:
+        chance.shuffle(made)
+    return made
+
+
+class Scale(NamedTuple):
+    """What grows, and by what steps."""
+
+    name: str
+    prepare: Callable[[int], Window]
+    sizes: tuple[int, ...]
+
+
+SCALES = (
+    Scale("tasks that wait", waiting, (1_000, 10_000, 100_000, 1_000_000)),
+    Scale("workers", workers, (2, 10, 100, 1_000, 10_000)),
+    Scale("different needs", requirements, (1, 10, 100, 1_000)),
+    Scale("tasks in a graph, in order", graph, (1_000, 10_000, 100_000)),
+    Scale("tasks in a graph, in any order", scrambled, (1_000, 10_000, 100_000)),
+)
+
+
+def measured(scale: Scale, sizes: Sequence[int], tasks: int) -> list[tuple[int, float]]:
+    """The best window of each size; the sizes take turns, so that a slow minute of the machine hits all of them."""
+    windows = [(size, scale.prepare(size)) for size in sizes]
+    best = dict.fromkeys(sizes, float("inf"))
+    for _ in range(WINDOWS):
+        for size, window in windows:
+            best[size] = min(best[size], window(tasks))
+    return list(best.items())
+
+
+def told(line: Line) -> list[str]:
+    """A line of the chart as rows of a table."""
+    rows = [f"{line.name:<32}{size:>10,}{cost:>9.2f} us a task" for size, cost in line.points]
+    growth = max(cost for _, cost in line.points) / line.points[0][1]
+    return [*rows, f"{line.name:<32}{'dearest':>10}{growth:>9.2f} times the first", ""]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print, draw."""
+    parser = argparse.ArgumentParser("python -m benchmarks.dispatcher", description="How the dispatcher's cost per task grows.")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to try the benchmark itself")
+    parser.add_argument("--only", help="measure the scales whose name contains this")
+    parser.add_argument("--output", type=Path, default=CHART, help="where to draw the chart (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    lines = []
+    for scale in SCALES:
+        if not options.only or options.only in scale.name:
+            sizes = scale.sizes[:2] if options.quick else scale.sizes
+            lines.append(Line(scale.name, measured(scale, sizes, BATCH if options.quick else WINDOW)))
+            print("\n".join(told(lines[-1])), flush=True)
+    options.output.parent.mkdir(exist_ok=True)
+    options.output.write_text(draw("Microseconds a task in the dispatcher", lines))
+    print(f"drawn in {options.output}")
+
+
+if __name__ == "__main__":
+    main()
