@@ -141,14 +141,15 @@ class _Compiler:
         node = self.plan.nodes[number]
         label = f"task {node.name!r}"
         node.priority = task.priority
-        requires, rebind = _first(entry.requires, task.requires), _first(entry.rebind, task.rebind)
+        requires = task.requires if entry.requires is None else entry.requires
+        rebind = task.rebind if entry.rebind is None else entry.rebind
         binding = bind(task.signature(), requires, rebind, _inject(task), label)
         node.call = _call(number, binding, prefixes)
         part = Part(number, number, [*node.call.needs])
         if task.reverts:
             node.revert = _revert_call(number, task, node.call, rebind if rebind is not None else requires, prefixes)
             part.needs.extend(need for need in node.revert.needs if need not in node.call.needs)
-        provides = _first(entry.provides, task.provides)
+        provides = task.provides if entry.provides is None else entry.provides
         prefix = prefixes[0] if prefixes else ""
         node.places = tuple((prefix + name, place) for name, place in places(provides))
         part.provide(number, (name for name, _ in node.places))
@@ -206,18 +207,16 @@ def _spellings(name: str, prefixes: tuple[str, ...]) -> tuple[str, ...]:
 def _revert_call(number: int, task: Task, call: Call, rebind: Any, prefixes: tuple[str, ...]) -> Call:
     """What ``revert`` is called with: the inputs of ``execute`` that it takes, and those that it alone asks for."""
     signature = task.revert_signature()
-    if signature.open:
-        return Call(call.constants, call.needs, True)
     known = {need.argument: need for need in call.needs}
     renamed = rebind if isinstance(rebind, Mapping) else {}
-    needs = []
+    needs = dict(known) if signature.open else {}
     for names, required in ((signature.required, True), (signature.optional, False)):
         for argument in names:
-            if argument in ("result", "flow_failures") or argument in call.constants:
-                continue
-            need = known.get(argument)
-            needs.append(need or Need(number, argument, _spellings(renamed.get(argument, argument), prefixes), required))
-    return Call({name: value for name, value in call.constants.items() if name in signature.names}, tuple(needs))
+            if argument not in ("result", "flow_failures") and argument not in call.constants:
+                own = Need(number, argument, _spellings(renamed.get(argument, argument), prefixes), required)
+                needs[argument] = known.get(argument, own)
+    constants = {name: value for name, value in call.constants.items() if signature.open or name in signature.names}
+    return Call(constants, tuple(needs.values()))
 
 
 def _identify(plan: Plan, task: Task, part: Part) -> None:

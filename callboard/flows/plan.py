@@ -55,11 +55,10 @@ class Need:
 
 
 class Call(NamedTuple):
-    """How one method of an atom is called: constants by argument, and needs. ``everything``: it takes any name."""
+    """How one method of an atom is called: constants by argument, and needs."""
 
     constants: Mapping[str, Any]
     needs: tuple[Need, ...]
-    everything: bool = False
 
 
 NOTHING = Call({}, ())

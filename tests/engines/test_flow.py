@@ -415,3 +415,27 @@ def test_an_attempt_that_was_made_good_is_no_failure(executor: Executor, heard: 
     result = executor.execute(flow, {"good": 2})
     assert set(result.failures) == {"b"}
     assert [said["failures"] for said in heard.said("undone")] == [["b"]]
+
+
+class Transfer(Task):
+    def execute(self, amount: int, to: str = "ann") -> str:
+        return f"{amount} to {to}"
+
+    def revert(self, *, result: str, flow_failures: Mapping[str, Any], fee: int, **inputs: Any) -> None:
+        self.notify("undone", name=self.name, result=result, inputs=inputs, fee=fee)
+
+
+def test_a_revert_gets_the_inputs_of_execute_and_names_of_its_own(executor: Executor, heard: Heard) -> None:
+    flow = LinearFlow("f").add(Transfer("t", rebind={"amount": "sum"}, inject={"to": "bob"}), Breaks("b"))
+    assert executor.execute(flow, {"sum": 5, "fee": 1}).status is FlowStatus.REVERTED
+    told = heard.said("undone")[-1]
+    assert (told["result"], told["inputs"], told["fee"]) == ("5 to bob", {"amount": 5, "to": "bob"}, 1)
+
+
+def test_a_controllers_policy_delays_and_judges(executor: Executor, heard: Heard) -> None:
+    policy = RetryPolicy(initial_delay_seconds=0.01, retry_on=(ValueError,))
+    flow = LinearFlow("f", retry=Times(5, provides="n", policy=policy)).add(Until("u", 4))
+    assert executor.execute(flow).output == 4
+    other = LinearFlow("f", retry=Times(5, policy=policy)).add(Breaks("b"))
+    assert executor.execute(other).status is FlowStatus.REVERTED
+    assert heard.of("running").count("b") == 1
