@@ -29,20 +29,22 @@ class Measured(NamedTuple):
 
 def many(peer: Peer, count: int) -> Measured:
     """Tasks a second."""
-    peer.many(WARM_UP)
+    count = max(100, count // peer.share)
+    peer.many(min(WARM_UP, count))
     seconds = _timed(lambda: peer.many(count))
     return Measured(count / seconds, {})
 
 
 def trips(peer: Peer, count: int) -> Measured:
     """The median of round trips, in microseconds."""
+    count = max(50, count // peer.share)
     times = _trip_times(peer, count)
     return Measured(times[count // 2], {"p99 / median": times[int(count * 0.99)] / times[count // 2]})
 
 
 def fan(peer: Peer, count: int) -> Measured:
     """Milliseconds."""
-    peer.fan(WARM_UP)
+    peer.fan(min(WARM_UP, count))
     wanted = sum(number * number for number in range(count))
     times = []
     for _ in range(3):
@@ -128,7 +130,7 @@ def sustained(peer: Peer, count: int) -> Measured:
 
 
 def _trip_times(peer: Peer, count: int) -> list[float]:
-    for _ in range(100):
+    for _ in range(min(100, count)):
         peer.trip()
     times = []
     for _ in range(count):

@@ -19,6 +19,8 @@ class Peer:
 
     package: ClassVar[str | None] = None
     """The distribution that has to be installed; None for what Python brings."""
+    share: ClassVar[int] = 1
+    """One in so many of the no-ops is enough to measure it by; the slow ones would take minutes for all."""
 
     @classmethod
     def missing(cls) -> str | None:

@@ -19,7 +19,7 @@ def application() -> Any:
 
     url = os.environ["BENCHMARK_REDIS"]
     made = Celery("benchmarks", broker=url, backend=url)
-    made.conf.update(task_serializer="pickle", result_serializer="pickle", accept_content=["pickle"], worker_prefetch_multiplier=100)
+    made.conf.worker_prefetch_multiplier = 100
     for function in (work.noop, work.square, work.echo, work.length, work.rest):
         made.task(function, name=function.__name__)
     return made
@@ -29,6 +29,7 @@ class CeleryRedis(Peer):
     """Through ``delay`` and ``get``."""
 
     package = "celery"
+    share = 50
 
     @classmethod
     def missing(cls) -> str | None:
@@ -53,4 +54,4 @@ class CeleryRedis(Peer):
         return self._app.tasks[function.__name__].delay(*args)
 
     def result(self, ticket: Any) -> Any:
-        return ticket.get()
+        return ticket.get(timeout=60)

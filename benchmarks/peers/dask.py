@@ -13,6 +13,7 @@ class Dask(Peer):
     """Through ``Client.submit``."""
 
     package = "distributed"
+    share = 50
 
     def start(self, workers: int) -> None:
         from distributed import Client, LocalCluster

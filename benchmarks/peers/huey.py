@@ -17,7 +17,7 @@ def queue() -> tuple[Any, dict[str, Any]]:
 
     from benchmarks import work
 
-    made = RedisHuey("benchmarks", url=os.environ["BENCHMARK_REDIS"])
+    made = RedisHuey("benchmarks", url=os.environ["BENCHMARK_REDIS"], store_none=True)
     functions = (work.noop, work.square, work.echo, work.length, work.rest)
     return made, {function.__name__: made.task(name=function.__name__)(function) for function in functions}
 
@@ -26,6 +26,7 @@ class HueyRedis(Peer):
     """Through decorated functions and ``get(blocking=True)``."""
 
     package = "huey"
+    share = 20
 
     @classmethod
     def missing(cls) -> str | None:
@@ -49,4 +50,4 @@ class HueyRedis(Peer):
         return self._tasks[function.__name__](*args)
 
     def result(self, ticket: Any) -> Any:
-        return ticket.get(blocking=True, backoff=1.0, max_delay=0.001)
+        return ticket.get(blocking=True, backoff=1.0, max_delay=0.001, timeout=60)

@@ -14,6 +14,7 @@ class Ray(Peer):
     """Through remote functions."""
 
     package = "ray"
+    share = 20
 
     def start(self, workers: int) -> None:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

@@ -13,6 +13,7 @@ class TaskFlow(Peer):
     """No futures: what belongs together is one flow."""
 
     package = "taskflow"
+    share = 100
 
     def start(self, workers: int) -> None:
         self._workers = workers

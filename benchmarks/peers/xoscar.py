@@ -14,6 +14,7 @@ class Xoscar(Peer):
     """One actor a process, called in turn."""
 
     package = "xoscar"
+    share = 5
 
     def start(self, workers: int) -> None:
         import xoscar
