@@ -174,8 +174,14 @@ def test_a_coroutine_of_an_attempt_that_was_halted_is_cancelled() -> None:
 
 def end(crew: Crew) -> None:
     """What no worker does, whose process ends: end its event loop."""
-    until(lambda: not crew.coroutines(), "the end of the coroutines")
     loop = crew.loop
+
+    async def rest() -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
+
+    asyncio.run_coroutine_threadsafe(rest(), loop).result(10)
+    assert crew.coroutines() == set()
     loop.call_soon_threadsafe(loop.stop)
     until(lambda: not loop.is_running(), "the end of the loop")
     loop.close()
