@@ -114,8 +114,7 @@ class TaskManager(SocketActor):
     def receive(self, mail: Mail) -> None:
         """Take everything in, then decide once."""
         now = time.monotonic()
-        if mail.items:
-            self._take(mail.items, now)
+        deaths = self._take(mail.items, now) if mail.items else ()
         for socket, frames in mail.frames:
             if socket is self.router:
                 self.reception.hear(frames, now)
@@ -124,10 +123,13 @@ class TaskManager(SocketActor):
                     self.interest_changed()
             else:
                 self.gate.answer(frames)
+        for death in deaths:
+            self._died(death, now)  # after its last words, which may be a result
         self.step(now)
 
-    def _take(self, items: list[Any], now: float) -> None:
+    def _take(self, items: list[Any], now: float) -> list[Death]:
         submissions: list[Submission] = []
+        deaths: list[Death] = []
         for item in items:
             if type(item) is Submission:
                 submissions.append(item)
@@ -136,13 +138,14 @@ class TaskManager(SocketActor):
                 self.submit_local(submissions, now)
                 submissions = []
             if isinstance(item, Death):
-                self._died(item, now)
+                deaths.append(item)
             elif isinstance(item, Expected):
                 self._expected(item, now)
             else:
                 item()
         if submissions:
             self.submit_local(submissions, now)
+        return deaths
 
     def submit_local(self, submissions: Sequence[Submission], now: float) -> None:
         """Take in tasks of this process."""
@@ -228,7 +231,10 @@ class TaskManager(SocketActor):
     def _died(self, death: Death, now: float) -> None:
         peer = self.reception.by_token(death.token)
         if peer is None:
+            self.reception.too_late.add(death.token)
             return
+        if death.code == 0:
+            self.dispatcher.leaving(peer.identity, now)  # it ended in order, and its own word of that is still on the way
         worker = self.dispatcher.roster.workers.get(peer.identity)
         known = [] if worker is None else list(worker.inflight)
         running = [task_id for task_id in known if task_id.encode()[:63] in death.running]

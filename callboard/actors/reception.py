@@ -64,6 +64,8 @@ class Reception:
         self._dispatcher = manager.dispatcher
         self.peers: dict[str, Peer] = {}
         self.malformed = 0
+        self.too_late: set[str] = set()
+        """Tokens of local workers whose processes ended before their hello was heard."""
         self._tokens: dict[str, Peer] = {}
         self._banned: set[str] = set()
         self._mine = Versions.here()
@@ -148,6 +150,8 @@ class Reception:
             return
         if warning is not None:
             logger.warning("%s %r: %s", message.peer, message.name, warning)
+        if message.token in self.too_late:
+            return
         peer = self.peers.get(identity)
         if peer is not None and (peer.kind, peer.token) != (message.peer, message.token):
             raise WireError("a peer that says hello again as somebody else")
