@@ -74,7 +74,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("no_leaks")
-@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.full)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(5, marks=pytest.mark.full), pytest.param(60, marks=pytest.mark.full)])
 def test_all_tasks_end_when_the_link_is_back(seconds: int, wire: Wire, tmp_path: Path, port: int, start: Start, figure: Figure) -> None:
     key, ended, marks = tmp_path / "key", tmp_path / "ended", tmp_path / "marks"
     lost = threading.Event()
@@ -83,8 +83,8 @@ def test_all_tasks_end_when_the_link_is_back(seconds: int, wire: Wire, tmp_path:
         address = f"tcp://{wire.host}:{port}"
         for name in ("ada", "bob"):
             start("worker", address, key, name, prefix=wire.inside)
-        start("client", address, key, 400, 0.02, ended, prefix=wire.inside)
-        mine = [stage.submit(order("mark", (str(marks), 0.02))) for _ in range(100)]
+        start("client", address, key, 200, 0.02, ended, prefix=wire.inside)
+        mine = [stage.submit(order("mark", (str(marks), 0.02))) for _ in range(50)]
         await_lines(ended, 20)
         wire.cut()
         cut = time.monotonic()
@@ -96,9 +96,9 @@ def test_all_tasks_end_when_the_link_is_back(seconds: int, wire: Wire, tmp_path:
         mended = time.monotonic()
         await_lines(ended, during + 1)
         figure(f"link cut for {seconds} s: a client there has the next result after (s)", time.monotonic() - mended)
-        outcomes = [line.split() for line in await_lines(ended, 400, 60)]
+        outcomes = [line.split() for line in await_lines(ended, 200, 60)]
         assert {status for _, status, _ in outcomes} == {"completed"}
-        assert len({task_id for task_id, _, _ in outcomes}) == len(outcomes) == 400
+        assert len({task_id for task_id, _, _ in outcomes}) == len(outcomes) == 200
         assert [handle.result(30).unwrap() for handle in mine] == [handle.task_id for handle in mine]
         assert len(stage.workers) == 2
 

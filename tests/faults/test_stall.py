@@ -19,7 +19,7 @@ from tests.faults.crew import Hand, await_lines, lines, order, outputs, pid_of
 Figure = Callable[[str, object], None]
 
 
-@pytest.mark.parametrize("where", ["local", "remote"])
+@pytest.mark.parametrize("where", [pytest.param("local", marks=pytest.mark.full), "remote"])
 @pytest.mark.usefixtures("no_leaks")
 def test_a_stopped_worker_is_lost_and_joins_again(where: str, tmp_path: Path, port: int, start: Start, figure: Figure) -> None:
     key, path = tmp_path / "key", tmp_path / "marks"
@@ -62,7 +62,7 @@ def test_a_stopped_worker_is_lost_and_joins_again(where: str, tmp_path: Path, po
 
 @pytest.mark.usefixtures("no_leaks")
 def test_a_worker_in_c_code_is_not_lost(full: bool, figure: Figure) -> None:
-    seconds = 30 if full else 4
+    seconds = 30 if full else 3
     seen: list[Event] = []
     with Playground().play(workers=[Hand("ada"), Hand("bob"), Hand("eve")]) as stage:
         stage.on("worker.lost", seen.append)

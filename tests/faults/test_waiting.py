@@ -70,7 +70,7 @@ def test_a_dump_shows_where_each_worker_stands(port: int) -> None:
     with Playground(port=port).play(workers=crew) as stage, connect(f"tcp://127.0.0.1:{port}") as board:
         stuck = stage.submit(Task("stuck", "worker", {"data": "stuck"}))
         sleeping = stage.submit(Task("dream", "loop", {"data": 30.0}))
-        hogging = stage.submit(order("hog", 4, processor="c"))
+        hogging = stage.submit(order("hog", 3, processor="c"))
         for handle in (stuck, sleeping, hogging):
             while not handle.running():
                 time.sleep(0.01)
