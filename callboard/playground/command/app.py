@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import typer
 
-from callboard.playground.command.event import events
-from callboard.playground.command.flow import flow
-from callboard.playground.command.manager import keys, manager
-from callboard.playground.command.task import explain, submit
-from callboard.playground.command.view import dump, status
-from callboard.playground.command.worker import worker
+_HOMES = {
+    "manager": "manager",
+    "worker": "worker",
+    "status": "view",
+    "events": "event",
+    "submit": "task",
+    "explain": "task",
+    "dump": "view",
+    "keys": "manager",
+    "flow": "flow",
+}
+"""The module of each command, in the order in which help shows them."""
 
-# Plain help texts and no framed tracebacks: what is printed may be read by programs, and an error is one line.
-app = typer.Typer(name="callboard", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+def application(wanted: str | None = None) -> typer.Typer:
+    """The command line; where one command is ``wanted``, with that one alone, so that nothing else is imported."""
+    # Plain help texts and no framed tracebacks: what is printed may be read by programs, and an error is one line.
+    app = typer.Typer(name="callboard", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.callback()(callboard)
+    for name in [wanted] if wanted in _HOMES else _HOMES:
+        found = getattr(import_module(f"callboard.playground.command.{_HOMES[name]}"), name)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found)
+        else:
+            app.command()(found)
+    return app
 
 
-@app.callback()
 def callboard() -> None:
     """Post tasks to skill-tagged workers in other processes, here and on other machines."""
-
-
-for command in (manager, worker, status, events, submit, explain, dump, keys):
-    app.command()(command)
-app.add_typer(flow)

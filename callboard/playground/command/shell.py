@@ -23,13 +23,14 @@ def run() -> int:
 
 def _app() -> Callable[[], None]:
     try:
-        from callboard.playground.command.app import app
+        from callboard.playground.command.app import application
+
+        return application(sys.argv[1] if len(sys.argv) > 1 else None)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ("rich", "typer"):
             raise
         raise MissingExtra(package, "cli") from None
-    return app
 
 
 def _show_log() -> None:
