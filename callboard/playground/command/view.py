@@ -24,8 +24,10 @@ def status(address: AddressArgument, as_json: JsonOption = False, key: KeyOption
     console = Console(highlight=False)
     console.print(_headline(where, overview))
     if overview["queues"]:
+        console.print()
         console.print(_queues(overview["queues"]))
     if overview["workers"]:
+        console.print()
         console.print(_workers(overview["workers"]))
     else:
         console.print(f"Nobody works here yet: callboard worker {where} MODULE:CLASS", soft_wrap=True)
@@ -41,7 +43,7 @@ def _headline(where: str, overview: dict[str, Any]) -> Text:
 
 
 def _queues(queues: list[dict[str, Any]]) -> Table:
-    table = Table("ready tasks need", title_justify="left", box=None, pad_edge=False)
+    table = Table("ready tasks need", box=None, pad_edge=False)
     table.add_column("ready", justify="right")
     table.add_column("who could", justify="right")
     for queue in sorted(queues, key=lambda queue: -queue["ready"]):
