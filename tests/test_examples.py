@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,15 +33,31 @@ def run(name: str, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.fixture
+def port_8000() -> None:
+    """The tutorial's own port, when whoever has it on this machine (another run of this test, say) has let it go."""
+    until = time.monotonic() + 40.0
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", 8000))
+                return
+            except OSError:
+                assert time.monotonic() < until, "somebody listens on port 8000, which the tutorial needs"
+        time.sleep(0.1)
+
+
 def expected(name: str) -> str:
     return (EXAMPLES / "expected" / f"{name}.txt").read_text()
 
 
-@pytest.mark.parametrize("name", ["ceylon_pipeline", "ceylon_tutorial", "remote_worker", "task_events"])
+@pytest.mark.parametrize("name", ["ceylon_pipeline", "remote_worker", "task_events"])
 def test_an_example_prints_what_is_expected(name: str, tmp_path: Path) -> None:
     assert run(name, tmp_path) == expected(name)
 
 
+@pytest.mark.usefixtures("port_8000")
 def test_the_first_workers_of_the_tutorial_take_the_first_tasks_each_time(tmp_path: Path) -> None:
     for _ in range(3):
         assert run("ceylon_tutorial", tmp_path) == expected("ceylon_tutorial")
