@@ -61,11 +61,11 @@ def _text(word: str, bound: float, peer: str | None, note: str | None) -> str:
 
 WORKLOADS = (
     Workload(
-        "A", "no-op tasks, every result asked for", "tasks/s", True, "many", 100_000, 500, 100_000, 3,
+        "A", "no-op tasks, every result asked for", "tasks/s", True, "many", 50_000, 500, 100_000, 3,
         (OURS, "callboard submit"), BUILT_IN, OTHERS, (at_least(4.0, PROCESSES), at_least(1.1, POOL)),
     ),
     Workload(
-        "A2", "the same by asyncio.gather and by executor.map", "tasks/s", True, "many", 100_000, 500, 100_000, 3,
+        "A2", "the same by asyncio.gather and by executor.map", "tasks/s", True, "many", 50_000, 500, 100_000, 3,
         ("callboard gather", "callboard map"), (OURS,), (), (at_least(1.0, OURS),),
     ),
     Workload(
@@ -86,14 +86,14 @@ WORKLOADS = (
     ),
     Workload(
         "E1", "echo of one value of 256 MiB", "MB/s", True, "echo_large", 256, 8, 256, 3,
-        (OURS,), (PROCESSES, POOL), ("Dask", "Ray"), (at_least(1.0, PROCESSES), at_most(4.0, "peak memory / value")),
+        (OURS,), (PROCESSES,), ("Dask", "Ray"), (at_least(1.0, PROCESSES), at_most(4.0, "peak memory / value")),
     ),
     Workload(
         "E2", "one value of 100 MB used by 1,000 tasks: passed once, against each time", "x", True, "shared", 1000, 20, 1000, 1,
         (OURS,), (), ("Dask", "Ray"), (at_least(50.0),),
     ),
     Workload(
-        "F", "start of the script to its first result", "s", False, "start", 1, 1, 1, 5,
+        "F", "start of the script to its first result", "s", False, "start", 1, 1, 1, 3,
         (OURS,), BUILT_IN, OTHERS, (at_most(0.6), at_least(2.0, "Dask")),
     ),
     Workload(
@@ -102,10 +102,10 @@ WORKLOADS = (
     ),
     Workload(
         "H", "2,000 tasks of 1 ms with 20 of 500 ms among them, as a multiple of the least possible time", "x", False, "mixed",
-        2000, 20, 2000, 1, (OURS,), (PROCESSES, POOL), OTHERS, (at_most(1.1),),
+        2000, 20, 2000, 1, (OURS,), (PROCESSES,), OTHERS, (at_most(1.1),),
     ),
     Workload(
-        "I", "sustained: the last tenth's speed as a share of the first's", "x", True, "sustained", 200_000, 100, 1_000_000, 1,
+        "I", "sustained: the last tenth's speed as a share of the first's", "x", True, "sustained", 100_000, 100, 1_000_000, 1,
         (OURS,), (), (), (at_least(0.9),),
     ),
 )  # fmt: skip
