@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -79,7 +80,7 @@ class TaskManager(SocketActor):
         self.settings = settings
         self.epoch = secrets.token_hex(8)
         self.started = time.time()
-        self.dispatcher = Dispatcher(max_worker_deaths=settings.max_worker_deaths, max_chain=settings.max_chain)
+        self.dispatcher = Dispatcher(max_worker_deaths=settings.max_worker_deaths, max_chain=settings.max_chain, random=random.random)
         self.inquiry = Inquiry(self.dispatcher)
         self.dumps = Dumps(self.dispatcher.agenda, self._tell)
         self.reception = Reception(self)

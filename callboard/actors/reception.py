@@ -220,7 +220,7 @@ class Reception:
         elif isinstance(message, Goodbye):
             dispatcher.leaving(identity, now)
             self.forget(peer)
-            dispatcher.lost(identity, now, "left")
+            dispatcher.lost(identity, now, "left", [])  # in order: what it handed back or never began is nobody's fault
         elif isinstance(message, Ask):
             self._ask(peer, message, now)
         elif isinstance(message, Put):
