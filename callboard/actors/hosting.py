@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -104,8 +103,3 @@ def worker_stop(on_stop: Callable[[], None], name: str) -> None:
         on_stop()
     except Exception:  # the user's code
         logger.exception("on_stop of worker %r raised", name)
-
-
-def leave_process(code: int) -> None:
-    """End this process without running what the parent registered to run at its exit."""
-    os._exit(code)

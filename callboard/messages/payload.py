@@ -7,7 +7,6 @@ to become bytes before anything above can send it. It is imported at the first s
 from __future__ import annotations
 
 import pickle
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -125,14 +124,3 @@ def _cloudpickle() -> Any:
     import cloudpickle
 
     return cloudpickle
-
-
-def pickled_by_value(thing: Any) -> bool:
-    """Whether a class or function can only be carried by value: it is of ``__main__``, nested, or not importable."""
-    module = getattr(thing, "__module__", None)
-    if module is None or module == "__main__" or module not in sys.modules:
-        return True
-    found: Any = sys.modules[module]
-    for part in thing.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found is not thing
