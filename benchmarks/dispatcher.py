@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,16 +27,17 @@ BATCH = 500
 WINDOW = 20_000
 WINDOWS = 7
 PROFILES = 16
-MICROS = 5
+SHORT, LONG = 5, 50_000
+"""Run times that workers tell (microseconds): of short tasks many are sent ahead, of long ones none."""
 
 
 class Crew:
-    """A dispatcher and workers that answer in turn, each time for one task."""
+    """A dispatcher and workers that answer in turn, each time for one task of so many microseconds."""
 
-    def __init__(self, workers: int, profiles: int = 1) -> None:
+    def __init__(self, workers: int, profiles: int = 1, micros: int = SHORT) -> None:
         self.dispatcher = Dispatcher()
         self.now = 0.0
-        self.done = 0
+        self._micros = micros
         self._names = [f"w{number}" for number in range(workers)]
         self._held: dict[str, list[tuple[str, int]]] = {name: [] for name in self._names}
         self._turn = 0
@@ -73,7 +75,7 @@ class Crew:
                 continue
             idle = 0
             task_id, fence = self._held[name].pop(0)
-            made.append((name, Report(epoch="e", number=1, ids=[task_id], fences=[fence], endings=[0], micros=[MICROS])))
+            made.append((name, Report(epoch="e", number=1, ids=[task_id], fences=[fence], endings=[0], micros=[self._micros])))
         return made
 
     def answer(self, reports: Sequence[tuple[str, Report]]) -> None:
@@ -81,7 +83,6 @@ class Crew:
         self.now += 0.001
         for name, report in reports:
             self.dispatcher.report(name, report, [b""], self.now)
-        self.done += len(reports)
 
 
 Window = Callable[[int], float]
@@ -93,9 +94,11 @@ def steady(crew: Crew, specs: Sequence[TaskSpec]) -> Window:
 
     def window(tasks: int) -> float:
         spent = 0.0
-        for _ in range(tasks // BATCH):
-            submissions = crew.submissions(BATCH, specs)
-            reports = crew.reports(BATCH)
+        left = tasks
+        while left > 0:
+            reports = crew.reports(min(left, BATCH))
+            submissions = crew.submissions(len(reports), specs)
+            left -= len(reports)
             begun = time.process_time()
             crew.answer(reports)
             crew.submit(submissions)
@@ -116,13 +119,18 @@ def waiting(size: int) -> Window:
     return steady(crew, specs)
 
 
-def workers(size: int) -> Window:
-    """So many workers of up to 16 profiles, with two tasks each."""
-    crew = Crew(size, min(size, PROFILES))
+def workers(size: int, micros: int = LONG) -> Window:
+    """So many workers of up to 16 profiles, each of which gets one task when it has ended one."""
+    crew = Crew(size, min(size, PROFILES), micros)
     specs = [TaskSpec(role="w", skills=(("a", 1),))]
     crew.submit(crew.submissions(max(2 * size, 2 * BATCH), specs))
     crew.step()
     return steady(crew, specs)
+
+
+def quick_workers(size: int) -> Window:
+    """The same with short tasks, of which a worker gets as many at once as there are for it."""
+    return workers(size, SHORT)
 
 
 def requirements(size: int) -> Window:
@@ -142,6 +150,45 @@ def graph(size: int) -> Window:
 def scrambled(size: int) -> Window:
     """The same, submitted in any order."""
     return _graph(size, scrambled=True)
+
+
+def bare(size: int) -> Window:
+    """The same graph sorted by the least code there is, to tell what the processor's caches add as it grows."""
+
+    def window(tasks: int) -> float:
+        submissions = _random_graph(size, random.Random(1), scrambled=False)
+        rounds = max(1, tasks // size)
+        return sum(_sort(submissions) for _ in range(rounds)) / rounds
+
+    return window
+
+
+class _Node:
+    __slots__ = ("dependents", "task_id", "waits")
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        self.waits = 0
+        self.dependents: list[_Node] = []
+
+
+def _sort(submissions: Sequence[Submission]) -> float:
+    begun = time.process_time()
+    nodes: dict[str, _Node] = {}
+    ready: deque[_Node] = deque()
+    for submission in submissions:
+        node = nodes[submission.task_id] = _Node(submission.task_id)
+        for task_id in submission.dependencies:
+            nodes[task_id].dependents.append(node)
+            node.waits += 1
+        if not node.waits:
+            ready.append(node)
+    while ready:
+        for node in ready.popleft().dependents:
+            node.waits -= 1
+            if not node.waits:
+                ready.append(node)
+    return (time.process_time() - begun) / len(submissions) * 1e6
 
 
 def _graph(size: int, scrambled: bool) -> Window:
@@ -192,9 +239,11 @@ class Scale(NamedTuple):
 SCALES = (
     Scale("tasks that wait", waiting, (1_000, 10_000, 100_000, 1_000_000)),
     Scale("workers", workers, (2, 10, 100, 1_000, 10_000)),
+    Scale("workers, short tasks", quick_workers, (2, 10, 100, 1_000, 10_000)),
     Scale("different needs", requirements, (1, 10, 100, 1_000)),
     Scale("tasks in a graph, in order", graph, (1_000, 10_000, 100_000)),
     Scale("tasks in a graph, in any order", scrambled, (1_000, 10_000, 100_000)),
+    Scale("the graph alone, bare", bare, (1_000, 10_000, 100_000)),
 )
 
 

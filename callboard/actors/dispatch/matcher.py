@@ -74,24 +74,22 @@ class Matcher:
         if entry.category.timeout is not None:
             self._agenda.arm(entry, now + entry.category.timeout + STOP_GRACE, self._overdue)
 
-    def ahead(self, profiles: dict[Profile, None], now: float) -> None:
+    def ahead(self, profiles: Iterable[Profile], now: float) -> None:
         """Send some of what is still ready to busy workers of these profiles, so that they need not wait for the post."""
+        sharing: dict[Requirement, int] = {}
         for profile in profiles:
-            requirement = profile.offers.first()
-            if requirement is None or not profile.spare:
-                continue
-            # No more workers than tasks are looked at: a task that comes alone must not cost a walk past thousands.
-            sharing = len(profile.spare)
-            for worker in list(islice(profile.spare, len(requirement.ready))):
+            spare = profile.spare
+            for _ in range(len(spare)):
                 requirement = profile.offers.first()
-                if requirement is None or not self._top_up(worker, requirement, sharing, now):
+                if requirement is None or not spare:
+                    break
+                worker = next(iter(spare))
+                spare.move_to_end(worker)  # the others come first the next time
+                if not self._top_up(worker, requirement, sharing, now):
                     break
                 self._roster.refresh(worker, now)
-                if worker in profile.spare:
-                    profile.spare.move_to_end(worker)  # the others come first the next time
-                sharing -= 1
 
-    def _top_up(self, worker: WorkerRecord, requirement: Requirement, sharing: int, now: float) -> bool:
+    def _top_up(self, worker: WorkerRecord, requirement: Requirement, sharing: dict[Requirement, int], now: float) -> bool:
         """Fill one worker's share; False when the next task may not be sent ahead to anybody."""
         ready = requirement.ready
         category = ready[0][1].category
@@ -102,8 +100,11 @@ class Matcher:
         if room * 4 < allowed:
             worker.profile.spare.pop(worker, None)  # full enough; its next report brings it back
             return True
-        share = -(-len(ready) // sharing)
-        for _ in range(min(room, share)):
+        left = sharing.get(requirement)
+        if left is None:
+            left = sum(len(profile.spare) for profile in requirement.met_by)
+        sharing[requirement] = left - 1
+        for _ in range(min(room, -(-len(ready) // max(1, left)))):
             if not ready or ready[0][1].category is not category:
                 break
             self.assign(worker, requirement.pop(), now)
@@ -143,5 +144,5 @@ def _earliest(profiles: Iterable[Profile]) -> Requirement | None:
 
 def _taken(requirement: Requirement, known: dict[Requirement, bool]) -> bool:
     if requirement not in known:
-        known[requirement] = any(profile.idle for _, profile in requirement.profiles)
+        known[requirement] = any(profile.longest_idle for profile in requirement.met_by)
     return known[requirement]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Skills = tuple[tuple[str, int], ...]
 Order = int
+IdleKey = tuple[float, int, "WorkerRecord"]
+"""Since when a worker is idle, as which it joined, and who it is."""
 
 
 def meets(role: str, skills: dict[str, int], wanted_role: str | None, wanted: Skills) -> bool:
@@ -137,13 +139,14 @@ class Requirement:
 
     def idle_worker(self) -> WorkerRecord | None:
         """The least skilled idle worker that qualifies; among equals the longest idle, then the first to have joined."""
-        best: tuple[float, int, WorkerRecord] | None = None
+        best: IdleKey | None = None
         best_cost: tuple[int, int] | None = None
         for price, profile in self.profiles:
             if best is not None and price != best_cost:
                 break
-            if profile.idle and (best is None or profile.idle[0] < best):
-                best, best_cost = profile.idle[0], price
+            longest = profile.longest_idle
+            if longest is not None and (best is None or longest < best):
+                best, best_cost = longest, price
         return best[2] if best else None
 
     def describe(self) -> str:
@@ -211,13 +214,28 @@ class Offers:
 class Profile:
     """All workers of one role and one set of levels, and what is ready for them."""
 
-    __slots__ = ("idle", "members", "offers", "present", "role", "skills", "spare")
+    __slots__ = ("idle", "longest_idle", "members", "offers", "present", "role", "skills", "spare")
 
     def __init__(self, role: str, skills: dict[str, int]) -> None:
         self.role = role
         self.skills = skills
         self.present = 0  # workers that are connected and not leaving
         self.members = 0
-        self.idle: SortedList = SortedList()  # of (idle since, joined as, worker)
+        self.idle: SortedList = SortedList()
+        self.longest_idle: IdleKey | None = None  # the first of them
         self.spare: OrderedDict[WorkerRecord, None] = OrderedDict()  # busy workers to which something may be sent ahead
         self.offers = Offers()
+
+    def rest(self, key: IdleKey) -> None:
+        """A worker is idle."""
+        self.idle.add(key)
+        if self.longest_idle is None or key < self.longest_idle:
+            self.longest_idle = key
+
+    def busy(self, key: IdleKey) -> None:
+        """A worker is idle no longer."""
+        if key is self.longest_idle:
+            self.idle.pop(0)
+            self.longest_idle = self.idle[0] if self.idle else None
+        else:
+            self.idle.remove(key)

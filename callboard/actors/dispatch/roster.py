@@ -77,7 +77,7 @@ class WorkerRecord:
     @property
     def open_slots(self) -> int:
         """Slots that nothing is running in or waiting for."""
-        return self._slots - len(self.inflight)
+        return self.info.slots + len(self.parked) + len(self.lent) - len(self.foreign) - len(self.inflight)
 
     @property
     def closed(self) -> bool:
@@ -184,9 +184,9 @@ class Roster:
             self._joined += 1
             worker.joined = self._joined
             if worker.idle_key is not None:
-                worker.profile.idle.remove(worker.idle_key)
+                worker.profile.busy(worker.idle_key)
                 worker.idle_key = (now, worker.joined, worker)
-                worker.profile.idle.add(worker.idle_key)
+                worker.profile.rest(worker.idle_key)
 
     def leave(self, worker: WorkerRecord, now: float) -> None:
         """Give the worker nothing more; what it has it may finish."""
@@ -224,12 +224,12 @@ class Roster:
         idle = not closed and open_slots > 0
         if idle and worker.idle_key is None:
             worker.idle_key = (now, worker.joined, worker)
-            profile.idle.add(worker.idle_key)
+            profile.rest(worker.idle_key)
             self.idle_profiles[profile] = None
         elif not idle and worker.idle_key is not None:
-            profile.idle.remove(worker.idle_key)
+            profile.busy(worker.idle_key)
             worker.idle_key = None
-            if not profile.idle:
+            if profile.longest_idle is None:
                 self.idle_profiles.pop(profile, None)
         if open_slots < 0 and worker.inflight:
             self.loaded[worker] = None
