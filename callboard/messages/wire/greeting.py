@@ -21,14 +21,14 @@ class Hello(Message):
     peer: Literal["worker", "client"]
     name: Name = ""
     role: Name = ""
-    skills: dict[str, int] = Field({})
+    skills: dict[str, int] = Field(default={})
     slots: Annotated[int, Field(ge=1, le=65536)] = 1
     pid: int = 0
     host: Name = ""
     token: str | None = None  # names a local child to its supervisor
     epoch: str | None = None  # of the manager it knew before
-    ids: Ids = Field([])  # what it runs or has queued
-    fences: Rows = Field([])
+    ids: Ids = Field(default=[])  # what it runs or has queued
+    fences: Rows = Field(default=[])
     leaving: bool = False
 
     COLUMNS: ClassVar[tuple[str, ...]] = ("ids", "fences")

@@ -40,7 +40,7 @@ class Recall(Message):
     """Asks a worker to hand back what it has not begun of these (all that is queued when empty)."""
 
     kind: Literal["recall"] = "recall"
-    ids: Ids = Field([])
+    ids: Ids = Field(default=[])
 
 
 class Halt(Message):

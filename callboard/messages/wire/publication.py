@@ -19,7 +19,7 @@ class Say(Carrier):
     topic: Name
     task_id: Id | None = None
     time: float
-    data: dict[str, Any] = Field({})
+    data: dict[str, Any] = Field(default={})
     rich: bool = False
 
 

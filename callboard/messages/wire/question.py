@@ -16,7 +16,7 @@ class Ask(Message):
     kind: Literal["ask"] = "ask"
     number: int
     what: Name
-    arguments: dict[str, Any] = Field({})
+    arguments: dict[str, Any] = Field(default={})
 
 
 class Answer(Message):

@@ -15,7 +15,7 @@ class Terms(Message):
 
     rule_id: Id
     pattern: Name
-    where: dict[str, Any] = Field({})
+    where: dict[str, Any] = Field(default={})
 
 
 class Submit(Carrier):
