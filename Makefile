@@ -36,7 +36,7 @@ lint: $(READY)
 	$(BIN)/mypy $(SOURCES)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-full: lint
 	$(BIN)/python -m pytest --full

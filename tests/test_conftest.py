@@ -41,7 +41,10 @@ def teardown_module():
 """
 
 
-@pytest.mark.parametrize(("options", "passed", "skipped", "rounds"), [([], 5, 1, "10"), (["--full"], 6, 0, "1,234")])
+@pytest.mark.parametrize(
+    ("options", "passed", "skipped", "rounds"),
+    [([], 5, 1, "10"), (["--full"], 6, 0, "1,234"), (["-n", "2", "--dist", "loadfile"], 5, 1, "10")],
+)
 def test_the_fixtures(pytester: pytest.Pytester, options: list[str], passed: int, skipped: int, rounds: str) -> None:
     pytester.makeconftest((Path(__file__).parent / "conftest.py").read_text().replace("SETTLE_SECONDS = 3.0", "SETTLE_SECONDS = 0.1"))
     pytester.makepyprojecttoml("[tool.pytest.ini_options]\nmarkers = ['full: long']")
