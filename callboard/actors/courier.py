@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.ledger import Ledger
+from callboard.actors.sequence import Heard, Kept
 from callboard.messages.code import Code
 from callboard.messages.codec import Packed, columns, encode, pack, weight
 from callboard.messages.errors import WireError
@@ -33,24 +33,34 @@ class Peer:
         self.name = name
         self.token = token
         self.user = user  # the public key that it has proved
-        self.acked = 0  # the number of its last report that came
+        self.reports = Heard()
+        self.rejoining = False  # it was asked to say hello again
         self.strikes = 0
         self.unreachable = False
         self.unreachable_since = 0.0
         self._unacknowledged = 0
-        self._delivered = 0
-        self._deliveries: deque[tuple[int, list[Any]]] = deque()
+        self._deliveries: Kept[list[Any]] = Kept()
         self._specs: dict[int, TaskSpec] = {}  # by its own numbers
         self._known_specs: set[int] = set()  # by ours
         self._known_codes: set[str] = set()
         self._known_values: set[str] = set()
 
+    @property
+    def acked(self) -> int:
+        """The number of its last report that was taken."""
+        return self.reports.upto
+
+    @property
+    def settled(self) -> int:
+        """The number of the last delivery that need not be said again."""
+        return self._deliveries.settled
+
     def reconnected(self) -> list[list[Any]]:
         """It may have missed anything: what it knows is told anew; returns the deliveries to be sent again."""
-        self.unreachable = False
+        self.unreachable = self.rejoining = False
         self.missed()
         self._specs.clear()
-        return [frames for _, frames in self._deliveries]
+        return list(self._deliveries)
 
     def missed(self) -> None:
         """An assignment was not sent, or did not come: what it told is told again by the next."""
@@ -60,12 +70,8 @@ class Peer:
 
     def acknowledged(self, number: int) -> None:
         """It has all deliveries up to this one."""
-        while self._deliveries and self._deliveries[0][0] <= number:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        _, frames = self._deliveries.popleft()
-        self._unacknowledged -= sum(map(len, frames))
+        for frames in self._deliveries.acknowledged(number):
+            self._unacknowledged -= sum(map(len, frames))
 
     # -- to a worker ------------------------------------------------------------------------
 
@@ -160,12 +166,11 @@ class Peer:
         payloads: list[Packed] = []
         told = outcomes(entries, payloads)
         laid = columns(payloads)
-        self._delivered += 1
-        frames = encode(Deliver(number=self._delivered, outcomes=told, sizes=laid.sizes, large=laid.large), laid.frames)
-        self._deliveries.append((self._delivered, frames))
+        frames = encode(Deliver(number=self._deliveries.next, outcomes=told, sizes=laid.sizes, large=laid.large), laid.frames)
+        self._deliveries.add(frames)
         self._unacknowledged += sum(map(len, frames))
         while self._unacknowledged > MAX_UNACKNOWLEDGED and len(self._deliveries) > 1:
-            self._let_go()
+            self._unacknowledged -= sum(map(len, self._deliveries.let_go()))
         return frames
 
     # -- from a client ----------------------------------------------------------------------

@@ -7,7 +7,6 @@ import os
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -20,6 +19,7 @@ from callboard.actors.execution import Execution, Noting
 from callboard.actors.lending import LendingClient, Parked
 from callboard.actors.mailbox import Mail
 from callboard.actors.peer import Endpoint, PeerActor, Versions
+from callboard.actors.sequence import Kept
 from callboard.actors.turn import TurnMailbox
 from callboard.actors.uplink import Question, Uplink, settled
 from callboard.actors.worker import ProcessWorker
@@ -103,7 +103,7 @@ class WorkerHost(PeerActor):
         self.client = LendingClient()
         self.client.host = self
         self.client.attach(HostLink(self))
-        self.uplink = Uplink(self.send, self.client.deliver)
+        self.uplink = Uplink(self.send, self.client.deliver, self.greeting)
         self.execution = Execution(worker, self.client, self.mailbox.post, note)
         self.stuck = False
         """Whether a task that would not stop holds one of the threads."""
@@ -112,8 +112,7 @@ class WorkerHost(PeerActor):
         self._held: dict[str, Attempt] = {}  # queued and running
         self._specs: dict[int, TaskSpec] = {}
         self._timed: dict[str, Attempt] = {}
-        self._reports: deque[tuple[int, list[str], list[int], list[Any]]] = deque()
-        self._report_number = 0
+        self._reports: Kept[tuple[list[str], list[int], list[Any]]] = Kept()
         self._to_run = False
         self._leaving: float | None = None
         self._give_up_at = float("inf")
@@ -140,7 +139,7 @@ class WorkerHost(PeerActor):
         """Who this worker is, what it runs and what it has reported without being heard for certain."""
         ids = [attempt.task_id for attempt in self._held.values()]
         fences = [attempt.fence for attempt in self._held.values()]
-        for _, reported, with_fences, _ in self._reports:
+        for reported, with_fences, _ in self._reports:
             ids += reported
             fences += with_fences
         worker = self.worker
@@ -159,19 +158,20 @@ class WorkerHost(PeerActor):
             ids=ids,
             fences=fences,
             leaving=self._leaving is not None,
+            number=self.greeting.number,
+            heard=self._reports.settled,
         )
 
-    def welcomed(self, message: Welcome, again: bool) -> None:
-        """Say again what the manager may have missed."""
+    def welcomed(self, message: Welcome) -> None:
+        """Say what the manager may have missed, or has not heard yet."""
         self.execution.max_payload = self.client.max_payload = message.max_payload
         self._specs.clear()  # from here on the manager counts anew
-        if again:
-            for _, _, _, frames in self._reports:
-                self.send(frames)
-            for attempt in self._held.values():
-                if attempt.parked:
-                    self.send(encode(Park(task_id=attempt.task_id, parked=True)))
-            self.uplink.rejoined()
+        for _, _, frames in self._reports:
+            self.send(frames)
+        for attempt in self._held.values():
+            if attempt.parked:
+                self._park(attempt, True)
+        self.uplink.rejoined(message.settled)
 
     def refused(self, reason: str) -> None:
         """There is no use in staying."""
@@ -179,11 +179,13 @@ class WorkerHost(PeerActor):
 
     def hear(self, message: AnyMessage, payloads: list[Packed]) -> None:
         """Deal with what the manager says."""
+        if not self.greeting.answered and isinstance(message, Assign | Recall | Halt):
+            return  # said to who we were before the hello, which tells the manager that it did not come
         if isinstance(message, Assign):
-            self._acknowledged(message.acked)
+            self._reports.acknowledged(message.acked)
             self._assigned(message, payloads)
         elif isinstance(message, Probe):
-            self._acknowledged(message.acked)
+            self._reports.acknowledged(message.acked)
         elif isinstance(message, Recall):
             self._hand_back(set(message.ids) or None)
         elif isinstance(message, Halt):
@@ -267,10 +269,6 @@ class WorkerHost(PeerActor):
                 return
             self.take(turns.drain())
 
-    def _acknowledged(self, number: int) -> None:
-        while self._reports and self._reports[0][0] <= number:
-            self._reports.popleft()
-
     def _hand_back(self, ids: set[str] | None) -> None:
         self._give_back(self.execution.crew.take_back(ids))
 
@@ -322,8 +320,8 @@ class WorkerHost(PeerActor):
 
     def _pass_on(self, item: Any) -> None:
         if isinstance(item, Parked):
-            if self._held.get(item.attempt.task_id) is item.attempt:
-                self.send(encode(Park(task_id=item.attempt.task_id, parked=item.parked)))
+            if self._held.get(item.attempt.task_id) is item.attempt and self.greeting.answered:
+                self._park(item.attempt, item.parked)
         elif isinstance(item, Leave):
             self._leave()
         elif isinstance(item, Question):
@@ -332,6 +330,9 @@ class WorkerHost(PeerActor):
             self.send(item.frames)
         else:
             self.uplink.submit_asking(*item)
+
+    def _park(self, attempt: Attempt, parked: bool) -> None:
+        self.send(encode(Park(task_id=attempt.task_id, fence=attempt.fence, parked=parked)))
 
     def _report(self, finished: list[Finished]) -> None:
         rows = []
@@ -347,12 +348,11 @@ class WorkerHost(PeerActor):
 
     def _send_report(self, rows: Sequence[Finished]) -> None:
         laid = columns([row.output for row in rows])
-        self._report_number += 1
         ids = [row.attempt.task_id for row in rows]
         fences = [row.attempt.fence for row in rows]
         message = Report(
             epoch=self.epoch or "",
-            number=self._report_number,
+            number=self._reports.next,
             ids=ids,
             fences=fences,
             endings=[row.ending for row in rows],
@@ -364,8 +364,9 @@ class WorkerHost(PeerActor):
             large=laid.large,
         )
         frames = encode(message, laid.frames)
-        self._reports.append((self._report_number, ids, fences, frames))
-        self.send(frames)
+        self._reports.add((ids, fences, frames))
+        if self.greeting.answered:
+            self.send(frames)
 
     # -- timers and the end -----------------------------------------------------------------
 
@@ -383,10 +384,13 @@ class WorkerHost(PeerActor):
             self._hand_back(None)
 
     def next_deadline(self) -> float | None:
-        """When an attempt overruns, or when leaving has taken long enough."""
+        """When an attempt overruns, when leaving has taken long enough, or when the hello is to be said again."""
         now = time.monotonic()
+        greeting = super().next_deadline()
         running = [attempt for attempt in self._timed.values() if not attempt.abandoned]
         times = [(attempt.started or now) + (attempt.spec.timeout or 0.0) for attempt in running]
+        if greeting is not None:
+            times.append(greeting)
         if self._leaving is not None:
             times.append(now + 0.02)
         return min(times, default=None)
@@ -398,6 +402,7 @@ class WorkerHost(PeerActor):
 
     def tick(self) -> None:
         """Stop what overran; end when all is done."""
+        super().tick()
         now = time.monotonic()
         for attempt in list(self._timed.values()):
             overdue = attempt.started is not None and now >= attempt.started + (attempt.spec.timeout or 0.0)

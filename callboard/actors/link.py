@@ -89,7 +89,7 @@ class ClientLink(PeerActor):
         super().__init__(endpoint)
         self.name = name
         self.client = client
-        self.uplink = Uplink(self.send, client.deliver)
+        self.uplink = Uplink(self.send, client.deliver, self.greeting)
         self.over: Future[None] = Future()
         """Done when the manager has said that it ends, or we have taken leave."""
 
@@ -140,13 +140,14 @@ class ClientLink(PeerActor):
     def hello(self) -> Hello:
         """Who this client is."""
         mine = Versions.here()
-        return Hello(python=mine.python, cloudpickle=mine.cloudpickle, peer="client", name=self.name, epoch=self.epoch)
+        return Hello(
+            python=mine.python, cloudpickle=mine.cloudpickle, peer="client", name=self.name, epoch=self.epoch, number=self.greeting.number
+        )
 
-    def welcomed(self, message: Welcome, again: bool) -> None:
-        """Say again what the manager may have missed."""
+    def welcomed(self, message: Welcome) -> None:
+        """Say what the manager may have missed, or has not heard yet."""
         self.client.max_payload = message.max_payload
-        if again:
-            self.uplink.rejoined()
+        self.uplink.rejoined(message.settled)
 
     def refused(self, reason: str) -> None:
         """Nobody will finish what is open."""

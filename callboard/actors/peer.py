@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import platform
 import secrets
+import time
 from concurrent.futures import Future
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from callboard.actors.actor import SocketActor, new_socket
+from callboard.actors.greeting import Greeting
 from callboard.actors.keyring import Credentials
 from callboard.actors.mailbox import Mail
 from callboard.messages.codec import Packed, decode, encode
@@ -59,7 +61,7 @@ class PeerActor(SocketActor):
         self.identity = secrets.token_hex(16)
         self.epoch: str | None = None
         self.connected = False
-        self._greeting = False  # a hello is under way, so that asking for one again asks for the same
+        self.greeting = Greeting()
 
     def open(self) -> None:
         """Connect; the hello follows when the handshake has succeeded."""
@@ -98,14 +100,16 @@ class PeerActor(SocketActor):
 
     def _monitored(self, event: int) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self.connected, self._greeting = True, False
-            self.greet()
+            self.connected = True
+            self._greet()
         elif event == zmq.EVENT_DISCONNECTED:
             self.connected = False
+            self.greeting.cut()
         else:
             self._refused("the manager refused the keys of the connection file, or is none", final=event == zmq.EVENT_HANDSHAKE_FAILED_AUTH)
 
     def _refused(self, reason: str, final: bool = True) -> None:
+        self.greeting.cut()
         if not self.joined.done():
             self.joined.set_exception(Refused(f"{self.endpoint.address}: {reason}"))
         else:
@@ -120,12 +124,11 @@ class PeerActor(SocketActor):
             logger.warning("the manager at %s sent what is no message: %s", self.endpoint.address, error)
             return
         if isinstance(message, Welcome):
-            again = self.epoch is not None
-            self.epoch = message.epoch
-            self._greeting = False
-            self.welcomed(message, again)
-            if not self.joined.done():
-                self.joined.set_result(message)
+            if self.greeting.welcomed(message.answers):
+                self.epoch = message.epoch
+                self.welcomed(message)
+                if not self.joined.done():
+                    self.joined.set_result(message)
         elif isinstance(message, Refusal):
             self._refused(message.reason)
         elif isinstance(message, Rejoin):
@@ -134,10 +137,13 @@ class PeerActor(SocketActor):
             self.hear(message, payloads)
 
     def greet(self) -> None:
-        """Say hello, unless the answer to an earlier one is still to come."""
-        if not self._greeting:
-            self._greeting = True
-            self.send(encode(self.hello()))
+        """Say hello, unless the answer to an earlier one is still to come: asking for one again asks for the same."""
+        if not self.greeting.under_way:
+            self._greet()
+
+    def _greet(self) -> None:
+        self.greeting.said(time.monotonic())
+        self.send(encode(self.hello()))
 
     def send(self, frames: list[Any]) -> None:
         """Send a message; the socket's queue is not bounded, credit and backlog bound what goes in."""
@@ -149,8 +155,8 @@ class PeerActor(SocketActor):
         """Who we are and what we have."""
         raise NotImplementedError
 
-    def welcomed(self, message: Welcome, again: bool) -> None:
-        """The manager has taken us in; ``again`` after a reconnect, be it to the same manager or to its successor."""
+    def welcomed(self, message: Welcome) -> None:
+        """The manager has taken us in, perhaps again, be it the same or its successor: now is said what waited for that."""
 
     def refused(self, reason: str) -> None:
         """The manager will not have us."""
@@ -161,8 +167,14 @@ class PeerActor(SocketActor):
     def take(self, items: list[Any]) -> None:
         """Deal with what was posted."""
 
+    def next_deadline(self) -> float | None:
+        """When the hello is to be said again."""
+        return self.greeting.due if self.greeting.under_way else None
+
     def tick(self) -> None:
         """Look at the timers."""
+        if self.greeting.under_way and time.monotonic() >= self.greeting.due:
+            self._greet()
 
 
 class Versions(NamedTuple):

@@ -15,6 +15,7 @@ from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.gate import user_of
 from callboard.actors.peer import Versions, incompatible
+from callboard.actors.sequence import Heard, Verdict
 from callboard.events.topic import Pattern
 from callboard.messages.codec import Packed, decode, encode
 from callboard.messages.errors import CallboardError, WireError
@@ -103,7 +104,8 @@ class Reception:
             elif not isinstance(message, Goodbye):
                 self._send_stranger(identity, Rejoin())
         except Missed:
-            self._send_stranger(identity, Rejoin())
+            if peer is not None:
+                self._ask_again(peer, now)
         except WireError as error:
             self._strike(identity, peer, error, now)
 
@@ -158,6 +160,7 @@ class Reception:
         again: list[list[Any]] = []
         if peer is None:
             peer = self.peers[identity] = Peer(identity, message.peer, message.name, message.token, user)
+            peer.reports = Heard(message.heard)
             if message.token is not None:
                 self._tokens[message.token] = peer
         else:
@@ -165,6 +168,8 @@ class Reception:
         manager = self._manager
         welcome = Welcome(
             epoch=manager.epoch,
+            answers=message.number,
+            settled=peer.settled,
             manager=manager.settings.name,
             events_endpoint=manager.gate.events_endpoint if message.token is not None else None,
             events_port=manager.gate.events_port,
@@ -211,7 +216,7 @@ class Reception:
         elif isinstance(message, Say):
             self._say(peer, message, payloads)
         elif isinstance(message, Park):
-            dispatcher.park(identity, message.task_id, message.parked, now)
+            dispatcher.park(identity, message.task_id, message.parked, now, message.fence)
         elif isinstance(message, Cancel):
             dispatcher.cancel(message.ids, message.force, now)
         elif isinstance(message, Leaving):
@@ -236,15 +241,23 @@ class Reception:
     def _report(self, peer: Peer, message: Report, payloads: list[Packed], now: float) -> None:
         if peer.kind != "worker" or len(payloads) != len(message.ids):
             raise WireError("a report without a worker, or with fewer outputs than rows")
-        if message.number <= peer.acked:
-            return  # sent again after a reconnect, and here already
-        if not self._dispatcher.report(peer.identity, message, payloads, now):
-            self._manager.send(peer, encode(Rejoin()), now)
+        verdict = peer.reports.judge(message.number)
+        if verdict is Verdict.AGAIN:
+            self._manager.send(peer, encode(Probe(acked=peer.acked)), now)
             return
-        peer.acked = message.number
+        if verdict is Verdict.GAP or not self._dispatcher.report(peer.identity, message, payloads, now):
+            self._ask_again(peer, now)
+            return
+        peer.reports.take(message.number)
         worker = self._dispatcher.roster.workers.get(peer.identity)
         if (worker is not None and worker.leaving) or sum(message.sizes or ()) > PROMPT_ACK or message.large:
             self._manager.send(peer, encode(Probe(acked=peer.acked)), now)
+
+    def _ask_again(self, peer: Peer, now: float) -> None:
+        """Something of what it said has not come: it says all of that again after its next hello."""
+        if not peer.rejoining:
+            peer.rejoining = True
+            self._manager.send(peer, encode(Rejoin()), now)
 
     def _submit(self, peer: Peer, message: Submit, payloads: list[Packed], now: float) -> None:
         submissions = peer.submissions(message, payloads, self._manager.codes)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
+from callboard.actors.greeting import Greeting
+from callboard.actors.sequence import Heard, Verdict
 from callboard.messages.codec import Packed, columns, encode, pack, portions, weight
 from callboard.messages.errors import CallboardError, TaskFailed
 from callboard.messages.failure import Failure
@@ -36,11 +38,13 @@ class Settled(NamedTuple):
 
 
 class Question(NamedTuple):
-    """An order or a question, and where its answer goes."""
+    """An order or a question, and where its answer goes. ``about``: the id of the task, rule or value that it goes with, in
+    a message of its own kind."""
 
     what: str
     arguments: dict[str, Any]
     answer: Future[Any]
+    about: str | None = None
 
 
 def settled(outcomes: Outcomes, payloads: Sequence[Packed]) -> list[Settled]:
@@ -72,11 +76,16 @@ def settled(outcomes: Outcomes, payloads: Sequence[Packed]) -> list[Settled]:
 
 
 class Uplink:
-    """Keeps what was submitted until its result has come, and says it again after a reconnect. One thread at a time."""
+    """Keeps what was submitted until its result has come, and says it again after a reconnect. One thread at a time.
 
-    def __init__(self, send: Send, deliver: Callable[[Sequence[Any]], None]) -> None:
+    Between a hello and its welcome (see ``greeting``) it only keeps: all of it is said once the manager has taken us in.
+    """
+
+    def __init__(self, send: Send, deliver: Callable[[Sequence[Any]], None], greeting: Greeting) -> None:
         self._send = send
         self._deliver = deliver
+        self._greeting = greeting
+        self._heard = Heard()
         self._open: dict[str, Submission] = {}
         self._spec_numbers: dict[int, tuple[int, TaskSpec]] = {}
         self._codes: set[str] = set()
@@ -84,20 +93,24 @@ class Uplink:
         self._questions: dict[int, Question] = {}
         self._rules: dict[str, tuple[Terms, Submission]] = {}
         self._values: dict[str, Packed] = {}
+        self._unsaid: set[str] = set()
+        """Tasks with a question that no manager can have heard of yet."""
 
     def submit(self, submissions: Sequence[Submission], again: bool = False, ask: int | None = None) -> None:
         """Send tasks to the manager, in as few messages as they fit in."""
         for submission in submissions:
             self._open[submission.task_id] = submission
-        for portion in portions(submissions, burden):
-            self._send_tasks(portion, again=again, ask=ask)
+        if self._greeting.answered:
+            for portion in portions(submissions, burden):
+                self._send_tasks(portion, again=again, ask=ask)
 
     def add_rule(self, terms: Terms, template: Submission, answer: Future[Any]) -> None:
         """Have events start a task, now and after every reconnect."""
         self._rules[terms.rule_id] = terms, template
         number = next(self._numbers)
-        self._questions[number] = Question("add_rule", {}, answer)
-        self._send_tasks([template], ask=number, rule=terms)
+        self._questions[number] = Question("add_rule", {}, answer, terms.rule_id)
+        if self._greeting.answered:
+            self._send_tasks([template], ask=number, rule=terms)
 
     def drop_rule(self, rule_id: str, answer: Future[Any]) -> None:
         """Have them start it no longer."""
@@ -108,7 +121,9 @@ class Uplink:
         """Have the manager keep a value, now and after every reconnect."""
         self._values[value_id] = packed
         number = next(self._numbers)
-        self._questions[number] = Question("put", {}, answer)
+        self._questions[number] = Question("put", {}, answer, value_id)
+        if not self._greeting.answered:
+            return
         laid = columns([packed])
         self._send(encode(Put(id=value_id, ask=number, sizes=laid.sizes, large=laid.large), laid.frames))
 
@@ -166,37 +181,51 @@ class Uplink:
 
     def submit_asking(self, submission: Submission, answer: Future[Any]) -> None:
         """Send one task and learn whether it was accepted."""
+        if not self._greeting.answered:
+            self._unsaid.add(submission.task_id)
+        self._ask_submitting(submission, answer)
+
+    def _ask_submitting(self, submission: Submission, answer: Future[Any], again: bool = False) -> None:
         number = next(self._numbers)
-        self._questions[number] = Question("submit", {"task_id": submission.task_id}, answer)
-        self.submit([submission], ask=number)
+        self._questions[number] = Question("submit", {}, answer, submission.task_id)
+        self.submit([submission], again=again, ask=number)
 
     def ask(self, question: Question) -> None:
         """Send a question."""
         number = next(self._numbers)
         self._questions[number] = question
-        self._send(encode(Ask(number=number, what=question.what, arguments=question.arguments)))
+        if self._greeting.answered:
+            self._send(encode(Ask(number=number, what=question.what, arguments=question.arguments)))
 
-    def rejoined(self) -> None:
-        """A manager has taken us in again: what has no result is submitted again, open questions are asked again."""
+    def rejoined(self, settled: int) -> None:
+        """A manager has taken us in: what has no result is submitted (again), open questions are asked. Deliveries up to
+        number ``settled`` do not come any more."""
+        self._heard = Heard(settled)
         self._spec_numbers.clear()
         self._codes.clear()
         questions, self._questions = self._questions, {}
+        answers = {(question.what, question.about): question.answer for question in questions.values() if question.about is not None}
         for value_id, packed in list(self._values.items()):
-            self.put(value_id, packed, Future())
-        self.submit(list(self._open.values()), again=True)
-        for terms, template in list(self._rules.values()):
-            self.add_rule(terms, template, Future())
+            self.put(value_id, packed, answers.pop(("put", value_id), Future()))
+        asked = [submission for task_id, submission in self._open.items() if ("submit", task_id) in answers]
+        self.submit([submission for task_id, submission in self._open.items() if ("submit", task_id) not in answers], again=True)
+        for submission in asked:
+            task_id = submission.task_id
+            self._ask_submitting(submission, answers.pop(("submit", task_id)), again=task_id not in self._unsaid)
+        self._unsaid.clear()
+        for rule_id, (terms, template) in list(self._rules.items()):
+            self.add_rule(terms, template, answers.pop(("add_rule", rule_id), Future()))
         for question in questions.values():
-            if question.what in ("submit", "add_rule", "put"):
-                # It was said again above, so that the manager has it now one way or the other.
-                _resolve(question.answer, None)
-            else:
+            if question.about is None:
                 self.ask(question)
+        for answer in answers.values():  # about what has ended meanwhile, or is not wanted any more
+            _resolve(answer, None)
 
     def hear(self, message: AnyMessage, payloads: list[Packed]) -> bool:
         """Deal with what is meant for a client; False when it was something else."""
         if isinstance(message, Deliver):
-            self._send(encode(Ack(number=message.number)))
+            if self._heard.take(message.number) is not Verdict.GAP:
+                self._send(encode(Ack(number=self._heard.upto)))
             # What comes a second time, after a reconnect, finds nobody who waits for it.
             rows = [row for row in settled(message.outcomes, payloads) if self._open.pop(row.task_id, None) is not None]
             if rows:
@@ -205,8 +234,8 @@ class Uplink:
         if isinstance(message, Answer):
             question = self._questions.pop(message.number, None)
             if question is not None:
-                if message.failure is not None and question.what == "submit":
-                    self._open.pop(question.arguments["task_id"], None)
+                if message.failure is not None and question.what == "submit" and question.about is not None:
+                    self._open.pop(question.about, None)
                 _answer(question, message)
             return True
         return False

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from callboard.actors.courier import Peer
+from callboard.actors.greeting import Greeting
 from callboard.actors.uplink import Backlog, Question, Settled, Uplink
 from callboard.flows.function import call_submission
 from callboard.flows.task import Task
@@ -39,7 +40,10 @@ class Conversation:
         self.sent: list[AnyMessage] = []
         self.frames: list[list[Any]] = []
         self.delivered: list[Settled] = []
-        self.uplink = Uplink(self._send, self._deliver)
+        self.greeting = Greeting()
+        self.uplink = Uplink(self._send, self._deliver, self.greeting)
+        self.say_hello()
+        self.welcome()
         self.peer = Peer("identity", "client", "client", None, None)
         self.codes: dict[str, bytes] = {}
 
@@ -49,6 +53,15 @@ class Conversation:
 
     def _deliver(self, rows: Sequence[Any]) -> None:
         self.delivered += rows
+
+    def say_hello(self) -> None:
+        self.greeting.said(0.0)
+
+    def welcome(self, settled: int = 0) -> list[AnyMessage]:
+        before = len(self.sent)
+        assert self.greeting.welcomed(self.greeting.number)
+        self.uplink.rejoined(settled)
+        return self.sent[before:]
 
     def received(self, index: int = -1) -> list[Submission]:
         message, payloads = decode(self.frames[index])
@@ -117,13 +130,13 @@ def test_after_a_reconnect_what_is_open_is_said_again(talk: Conversation) -> Non
     talk.uplink.add_rule(terms, submission("follow-on"), Future())
     talk.uplink.put("value", b"large", value)
     talk.uplink.ask(Question("workers", {}, answer))
-    before = len(talk.sent)
-    talk.uplink.rejoined()
-    again = talk.sent[before:]
+    talk.say_hello()
+    again = talk.welcome()
     assert [type(message) for message in again] == [Put, Submit, Submit, Ask]
     assert isinstance(again[1], Submit) and again[1].ids == [two.task_id] and again[1].again is True and again[1].specs
     assert isinstance(again[2], Submit) and again[2].rule == terms and again[2].specs is None
-    assert value.done() and not answer.done()
+    assert not value.done() and not answer.done()
+    assert isinstance(again[0], Put) and talk.uplink.hear(Answer(number=again[0].ask), []) and value.done()
     assert isinstance(again[3], Ask)
     assert talk.uplink.hear(Answer(number=again[3].number, value=[1]), []) and answer.result(0) == [1]
 
@@ -135,9 +148,59 @@ def test_what_was_dropped_is_not_said_again(talk: Conversation) -> None:
     talk.uplink.drop("value")
     talk.uplink.drop("value")
     assert [type(message) for message in talk.sent] == [Submit, Put, Ask, Drop]
+    talk.say_hello()
+    assert [type(message) for message in talk.welcome()] == [Ask]
+
+
+def test_what_is_handed_over_between_hello_and_welcome_waits_for_the_welcome(talk: Conversation) -> None:
+    answers = [Future[Any]() for _ in range(4)]
+    plain, own = submission("plain"), submission("own", id="chosen")
+    talk.say_hello()
     before = len(talk.sent)
-    talk.uplink.rejoined()
-    assert [type(message) for message in talk.sent[before:]] == [Ask]
+    talk.uplink.submit([plain])
+    talk.uplink.submit_asking(own, answers[0])
+    talk.uplink.put("value", b"large", answers[1])
+    talk.uplink.add_rule(Terms(rule_id="rule", pattern="task.*"), submission("follow-on"), answers[2])
+    talk.uplink.ask(Question("workers", {}, answers[3]))
+    assert talk.sent[before:] == []
+    said = talk.welcome()
+    assert [type(message) for message in said] == [Put, Submit, Submit, Submit, Ask]
+    asked = [message for message in said if isinstance(message, Submit)]
+    assert [(message.ids[0], message.again) for message in asked[:2]] == [(plain.task_id, True), ("chosen", False)]
+    assert asked[0].ask is None and asked[1].ask is not None
+    assert talk.uplink.hear(Answer(number=asked[1].ask, failure=Failure.of(DuplicateTask("chosen"))), [])
+    with pytest.raises(DuplicateTask):
+        answers[0].result(0)
+    assert [answer.done() for answer in answers[1:]] == [False] * 3 and talk.uplink.waiting == 1
+
+
+def test_a_question_about_a_task_survives_the_reconnect_with_its_answer(talk: Conversation) -> None:
+    answer: Future[Any] = Future()
+    talk.uplink.submit_asking(submission("own", id="chosen"), answer)
+    talk.say_hello()
+    (again,) = talk.welcome()
+    assert isinstance(again, Submit) and again.again and again.ask is not None and not answer.done()
+    talk.uplink.hear(Answer(number=again.ask), [])
+    assert answer.result(0) is None and talk.uplink.waiting == 1
+
+
+def test_a_delivery_after_a_gap_is_taken_and_not_acknowledged(talk: Conversation) -> None:
+    first, second, third = (submission(name) for name in ("one", "two", "three"))
+    talk.uplink.submit([first, second, third])
+    talk.answer(first)
+    lost = talk.peer.deliver([Ended(second)])
+    talk.answer(third)
+    assert [row.task_id for row in talk.delivered] == [first.task_id, third.task_id]
+    assert [message.number for message in talk.sent if isinstance(message, Ack)] == [1]
+    talk.say_hello()
+    talk.peer.acknowledged(1)
+    kept = talk.peer.reconnected()
+    assert kept[0] == lost
+    talk.welcome(talk.peer.settled)
+    for frames in kept:
+        talk.hear(frames)
+    assert [row.task_id for row in talk.delivered] == [first.task_id, third.task_id, second.task_id]
+    assert [message.number for message in talk.sent if isinstance(message, Ack)] == [1, 2, 3]
 
 
 def test_a_refused_task_is_not_kept(talk: Conversation) -> None:

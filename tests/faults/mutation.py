@@ -85,7 +85,7 @@ def corpus() -> list[tuple[str, list[bytes]]]:
         (WORKER, _report(["t1"], [1], [0]), [b"out"]),
         (WORKER, _report(["t2"], [2], [1], errors={0: "no"}, failures={0: failure}, again={0: 0.5}), [b"out"]),
         (WORKER, HandBack(epoch="e", ids=["t1", "t2"], fences=[1, 2]), []),
-        (WORKER, Park(task_id="t1", parked=True), []),
+        (WORKER, Park(task_id="t1", fence=1, parked=True), []),
         (WORKER, Leaving(), []),
         (WORKER, Dumped(number=1, text="stack"), []),
         (WORKER, Say(topic="task.progress", task_id="t1", time=1.0, data={"fraction": 0.5}), []),

@@ -10,9 +10,14 @@ from callboard.messages.wire.message import Ids, Message, Name, Rows
 
 PROTOCOL = 1
 
+Count = Annotated[int, Field(ge=0)]
+
 
 class Hello(Message):
-    """First word of a peer, and again after every reconnect: what it is, and what it runs and holds."""
+    """First word of a peer, and again after every reconnect: what it is, and what it runs and holds.
+
+    ``number`` counts the peer's hellos. ``heard``: the manager is known to have its reports up to this number.
+    """
 
     kind: Literal["hello"] = "hello"
     protocol: int = PROTOCOL
@@ -30,15 +35,23 @@ class Hello(Message):
     ids: Ids = Field(default=[])  # what it runs or has queued
     fences: Rows = Field(default=[])
     leaving: bool = False
+    number: Count = 1
+    heard: Count = 0
 
     COLUMNS: ClassVar[tuple[str, ...]] = ("ids", "fences")
 
 
 class Welcome(Message):
-    """The manager takes the peer in. ``events`` is where the events are published; None tells to use the same host."""
+    """The manager takes the peer in. ``events`` is where the events are published; None tells to use the same host.
+
+    ``answers`` is the number of the hello; what was said before this was said to who the peer was before that hello.
+    ``settled``: deliveries up to this number are not said again, the next one has the next number.
+    """
 
     kind: Literal["welcome"] = "welcome"
     epoch: str
+    answers: int
+    settled: int = 0
     manager: Name = ""
     events_endpoint: str | None = None
     events_port: int | None = None

@@ -14,7 +14,8 @@ MAX_DUMP = 256 * 1024
 
 
 class Report(Carrier):
-    """How attempts ended. ``number`` counts the worker's reports, which it keeps until they are acknowledged.
+    """How attempts ended. ``number`` counts the worker's reports, which it keeps until they are acknowledged, and which
+    the manager takes in this order only.
 
     ``endings`` are values of `Ending`. ``again`` is the retry policy's decision, taken where the exception was:
     seconds until the next attempt.
@@ -59,6 +60,7 @@ class Park(Message):
 
     kind: Literal["park"] = "park"
     task_id: Id
+    fence: int
     parked: bool
 
 

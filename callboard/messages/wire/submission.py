@@ -64,7 +64,7 @@ class Cancel(Message):
 
 
 class Deliver(Carrier):
-    """Results for a client, which acknowledges them by ``number``."""
+    """Results for a client, which acknowledges them by ``number``, as far as none is missing before."""
 
     kind: Literal["deliver"] = "deliver"
     number: int
