@@ -9,7 +9,7 @@ from typing import Any
 
 from callboard.actors.actor import SocketActor
 from callboard.actors.client import Client, Ended
-from callboard.actors.handle import Outcome, TaskHandle, build_result
+from callboard.actors.handle import Outcome, TaskHandle, result_of
 from callboard.actors.mailbox import Mail
 from callboard.gather.aggregator import Aggregator
 from callboard.gather.decision import CancelRest, Close, Feed
@@ -32,11 +32,11 @@ class GroupHandle(TaskHandle):
     @property
     def status(self) -> TaskStatus:
         """RUNNING until the join has finished."""
-        return self._outcome.status if self._outcome is not None else TaskStatus.RUNNING
+        return self._status or TaskStatus.RUNNING
 
     def cancel(self, force: bool = False) -> bool:
         """Cancel the items that have not ended, and the group with them; False when it has ended already."""
-        if self._outcome is not None:
+        if self._status is not None:
             return False
         self._actor.mailbox.post(lambda: self._actor.cancel(force))
         return True
@@ -94,7 +94,7 @@ class AggregatorActor(SocketActor):
     def _ended(self, outcome: Outcome) -> None:
         index = self._indexes.pop(outcome.task_id, None)
         if index is not None and not self._gather.closed:
-            self._carry_out(self._gather.add(index, build_result(outcome, outcome.output)))
+            self._carry_out(self._gather.add(index, result_of(outcome)))
 
     def _carry_out(self, decisions: Sequence[Any]) -> None:
         for decision in decisions:

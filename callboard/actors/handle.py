@@ -25,6 +25,10 @@ from callboard.messages.status import TaskStatus
 if TYPE_CHECKING:
     from callboard.actors.client import Client
 
+Told = tuple[Packed | None, str | None, Failure | None, str | None, int, int]
+"""Output, error, failure, the worker's name, attempts, microseconds. A tuple of nothing but texts and numbers, as it mostly
+is, is let be by the collector, which has to walk through all else that is kept for long."""
+
 _gate = threading.Lock()
 _allocate_lock = _thread.allocate_lock
 
@@ -66,40 +70,40 @@ class TaskHandle(concurrent.futures.Future[Any]):
     Thread-safe. Cancelling an await leaves the task alone.
     """
 
-    # Class-level defaults instead of an __init__: most handles never need more than the few that are set below.
-    _state = PENDING
-    _result = None
+    # What few handles ever need is a default of the class. What is set in time is set at birth: attributes that come later
+    # than that would cost each handle a dictionary of its own.
     _exception = None
     _made_condition: threading.Condition | None = None
     _made_waiters: list[Any] | None = None
-    _callbacks: list[Callable[[Any], object]] | None = None
-    _sleepers: list[_thread.LockType] | None = None
-    _loop_futures: list[asyncio.Future[Any]] | None = None
-    _outcome: Outcome | None = None
-    _output: Packed | None = None
 
     def __init__(self, client: Client, task_id: str, name: str) -> None:
         self._client = client
         self.task_id = task_id
         self.name = name
+        self._state = PENDING
+        self._status: TaskStatus | None = None
+        self._told: Told | None = None
+        self._result: Any = None
+        self._callbacks: list[Callable[[Any], object]] | None = None
+        self._sleepers: list[_thread.LockType] | None = None
+        self._loop_futures: list[asyncio.Future[Any]] | None = None
 
     # -- what a person asks -----------------------------------------------------------------
 
     @property
     def status(self) -> TaskStatus:
         """Where the task stands; asks the manager while it has not ended."""
-        outcome = self._outcome
-        return outcome.status if outcome is not None else self._client.status(self.task_id)
+        return self._status or self._client.status(self.task_id)
 
     def result(self, timeout: float | None = None) -> TaskResult:
         """Wait for the task to end, at most ``timeout`` seconds, and return how it did; TimeoutError when it has not."""
-        if self._outcome is None:
+        if self._status is None:
             self._block(timeout)
         return self._task_result()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait likewise; always None, since the `TaskResult` tells of a failure."""
-        if self._outcome is None:
+        if self._status is None:
             self._block(timeout)
         return None
 
@@ -109,7 +113,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
         One that waits ends at once. One that runs is told (``request.cancelled``; an async one is cancelled) and ends
         when it stops. ``force`` ends the process that runs a plain function which does not stop by itself.
         """
-        if self._outcome is not None:
+        if self._status is not None:
             return False
         return self._client.cancel(self.task_id, force)
 
@@ -119,18 +123,18 @@ class TaskHandle(concurrent.futures.Future[Any]):
 
     def running(self) -> bool:
         """Whether the task is being executed."""
-        return self._outcome is None and self.status is TaskStatus.RUNNING
+        return self._status is None and self.status is TaskStatus.RUNNING
 
     def done(self) -> bool:
         """Whether the task has ended."""
-        return self._outcome is not None
+        return self._status is not None
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         """Call ``fn(handle)`` when the task has ended: in a thread kept for callbacks, or at once if it has."""
-        if getattr(fn, "__module__", None) == "asyncio.futures" and self._outcome is None:
+        if getattr(fn, "__module__", None) == "asyncio.futures" and self._status is None:
             fn = self._client.chained(fn)  # by wrap_future, so that it is going to be awaited
         with _gate:
-            if self._outcome is None:
+            if self._status is None:
                 if self._callbacks is None:
                     self._callbacks = []
                 self._callbacks.append(fn)
@@ -138,11 +142,11 @@ class TaskHandle(concurrent.futures.Future[Any]):
         self._call(fn)
 
     def __await__(self) -> Generator[Any, None, TaskResult]:
-        if self._outcome is None:
+        if self._status is None:
             loop = asyncio.get_running_loop()
             waiter = loop.create_future()
             with _gate:
-                if self._outcome is None:
+                if self._status is None:
                     if self._loop_futures is None:
                         self._loop_futures = []
                     self._loop_futures.append(waiter)
@@ -157,7 +161,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
         return self._task_result()
 
     def __repr__(self) -> str:
-        state = self._outcome.status.value if self._outcome is not None else "open"
+        state = self._status.value if self._status is not None else "open"
         return f"<{type(self).__name__} {self.name!r} {self.task_id} {state}>"
 
     # -- what the standard library reaches for --------------------------------------------------
@@ -199,7 +203,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
         lock = _allocate_lock()
         lock.acquire()
         with _gate:
-            if self._outcome is not None:
+            if self._status is not None:
                 return
             if self._sleepers is None:
                 self._sleepers = []
@@ -210,16 +214,16 @@ class TaskHandle(concurrent.futures.Future[Any]):
         else:
             with blocking():
                 woken = lock.acquire(True, -1 if timeout is None else max(0.0, timeout))
-        if not woken and self._outcome is None:
+        if not woken and self._status is None:
             raise concurrent.futures.TimeoutError(f"task {self.name!r} has not ended within {timeout} s")
 
     def _task_result(self) -> TaskResult:
-        if self._result is None:
-            outcome = self._outcome
-            assert outcome is not None
-            self._result = build_result(outcome, self._output)
-            self._output = None
-        return self._result
+        told = self._told
+        if self._result is None and told is not None:  # if another thread was quicker, it has left the result
+            assert self._status is not None
+            self._result = build_result(self.task_id, self.name, self._status, told)
+            self._told = None
+        return self._result  # type: ignore[no-any-return]
 
     def _call(self, fn: Callable[[Any], object]) -> None:
         try:
@@ -231,14 +235,24 @@ class TaskHandle(concurrent.futures.Future[Any]):
         waiter.add_cancelled(self) if self.cancelled() else waiter.add_result(self)
 
     def _settle(self, outcome: Outcome) -> None:
-        self._output = outcome.output
+        self._told = told_by(outcome)
         self._state = CANCELLED_AND_NOTIFIED if outcome.status is TaskStatus.CANCELLED else FINISHED
-        self._outcome = outcome
+        self._status = outcome.status  # last: by it others see that the rest is there
 
 
-def build_result(outcome: Outcome, packed: Packed | None) -> TaskResult:
+def told_by(outcome: Outcome) -> Told:
+    """What a handle keeps of an outcome. The outcome itself may be the manager's whole record of the task, which is let go."""
+    return outcome.output, outcome.error, outcome.failure, outcome.worker_name, outcome.attempts, outcome.micros
+
+
+def result_of(outcome: Outcome) -> TaskResult:
+    """What a caller gets for an outcome to which there is no handle."""
+    return build_result(outcome.task_id, outcome.name, outcome.status, told_by(outcome))
+
+
+def build_result(task_id: str, name: str, status: TaskStatus, told: Told) -> TaskResult:
     """What the caller gets for an outcome; an output that cannot be loaded here is a failure that says so."""
-    status, error, failure = outcome.status, outcome.error, outcome.failure
+    packed, error, failure, worker, attempts, micros = told
     output = None
     if packed is not None:
         try:
@@ -246,9 +260,7 @@ def build_result(outcome: Outcome, packed: Packed | None) -> TaskResult:
         except Exception as problem:  # whatever a user's __setstate__ raises
             status, failure = TaskStatus.FAILED, Failure.of(problem)
             error = f"the output cannot be loaded here: {failure}"
-    return TaskResult(
-        outcome.task_id, outcome.name, status, output, error, failure, outcome.worker_name, outcome.attempts, outcome.micros / 1e6
-    )
+    return TaskResult(task_id, name, status, output, error, failure, worker, attempts, micros / 1e6)
 
 
 def settle_all(pairs: Iterable[tuple[TaskHandle, Outcome]]) -> list[Callable[[], object]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from callboard.actors.attempt import Attempt
-from callboard.actors.handle import TaskHandle, build_result
+from callboard.actors.handle import TaskHandle, result_of
 from callboard.messages.codec import Packed, unpack
 from callboard.messages.context import current
 from callboard.messages.errors import NoRequest
@@ -71,7 +71,7 @@ class ProcessRequest:
     def dependency_data(self) -> dict[str, TaskResult]:
         """How the task's dependencies ended, by task id."""
         if self._dependencies is None:
-            self._dependencies = {row.task_id: build_result(row, row.output) for row in self._attempt.inputs}
+            self._dependencies = {row.task_id: result_of(row) for row in self._attempt.inputs}
         return self._dependencies
 
     @property

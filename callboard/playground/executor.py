@@ -24,18 +24,19 @@ _NOT_LOADED = object()
 class ExecutorFuture(TaskHandle):
     """A handle whose `result` is the raw output, and raises what the function raised, as any executor's future does."""
 
-    _value: Any = _NOT_LOADED
+    def __init__(self, client: Client, task_id: str, name: str) -> None:
+        super().__init__(client, task_id, name)
+        self._value: Any = _NOT_LOADED
 
     def result(self, timeout: float | None = None) -> Any:
         """The output; raises the original exception, `CancelledError`, or TimeoutError after ``timeout`` seconds."""
-        if self._outcome is None:
+        if self._status is None:
             self._block(timeout)
         if self._value is not _NOT_LOADED:
             return self._value
-        output = self._output
-        if type(output) is bytes and self._outcome is not None and self._outcome.status is TaskStatus.COMPLETED:
+        if self._status is TaskStatus.COMPLETED and self._told is not None and type(self._told[0]) is bytes:
             try:
-                self._value = loads(output)
+                self._value = loads(self._told[0])
             except Exception:  # whatever a user's __setstate__ raises; told of below
                 pass
             else:
@@ -56,7 +57,7 @@ class ExecutorFuture(TaskHandle):
         return error
 
     def _tell(self, waiter: Any) -> None:
-        if self._outcome is not None and self._outcome.status not in (TaskStatus.COMPLETED, TaskStatus.CANCELLED):
+        if self._status is not TaskStatus.COMPLETED and self._status is not TaskStatus.CANCELLED:
             waiter.add_exception(self)  # who waits for the first exception waits for this
         else:
             super()._tell(waiter)

@@ -281,9 +281,9 @@ def test_an_output_that_cannot_be_loaded_here(client: Client) -> None:
 def test_the_packed_output_is_let_go_once_it_is_loaded(client: Client) -> None:
     handle = make(client)
     settle(handle, output=list(range(100)))
-    assert handle._output is not None
+    assert handle._told is not None
     handle.result()
-    assert handle._output is None
+    assert handle._told is None
 
 
 # -- the client's side ----------------------------------------------------------------------------------
