@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -19,6 +20,9 @@ from callboard.actors.mailbox import Mailbox
 from callboard.actors.publisher import QUEUED
 from callboard.messages.errors import CannotBind
 
+TASKS, EVENTS = "tasks", "events"
+SHORT_FOLDER = "/tmp"
+
 REBIND_PATIENCE = 2.0
 """Seconds that a port may take to be free again after its socket was closed."""
 
@@ -30,9 +34,9 @@ class Gate:
         self._address = address
         self._keys = keys
         self.authenticator = Authenticator({keys.peer.public} if keys is not None else set(), credentials)
-        self.folder = Path(tempfile.mkdtemp(prefix="callboard-"))
-        self.local_endpoint = f"ipc://{self.folder}/tasks"
-        self.events_endpoint = f"ipc://{self.folder}/events"
+        self.folder = _private_folder()
+        self.local_endpoint = f"ipc://{self.folder}/{TASKS}"
+        self.events_endpoint = f"ipc://{self.folder}/{EVENTS}"
         self.events_port: int | None = None
         self._sockets: list[zmq.Socket[bytes]] = []
 
@@ -121,6 +125,15 @@ class Gate:
         if hasattr(self, "context"):
             self.context.term()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _private_folder() -> Path:
+    # The system takes only short names for sockets, and a TMPDIR may be any length.
+    folder = Path(tempfile.mkdtemp(prefix="callboard-"))
+    if len(os.fsencode(folder / EVENTS)) <= zmq.IPC_PATH_MAX_LEN:
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix="callboard-", dir=SHORT_FOLDER))
 
 
 def user_of(frames: list[zmq.Frame]) -> str | None:

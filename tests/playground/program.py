@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +33,9 @@ class Program:
     """A running script. ``folder`` gets its temporary files and connection files, so that what is left can be seen."""
 
     def __init__(self, script: str, folder: Path, *arguments: str, by: str = "file") -> None:
-        self.temporary, self.home = folder / "temporary", folder / "home"
-        for each in (self.temporary, self.home):
-            each.mkdir(exist_ok=True)
+        # The folder of a test may have so long a name that sockets would be made elsewhere.
+        self.temporary, self.home = Path(tempfile.mkdtemp(prefix="callboard-test-")), folder / "home"
+        self.home.mkdir(exist_ok=True)
         environment = {**os.environ, "TMPDIR": str(self.temporary), "CALLBOARD_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
         if by == "file":
             path = folder / "script.py"
@@ -96,6 +98,7 @@ class Program:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
+        shutil.rmtree(self.temporary)
 
 
 def _session(pid: int) -> int | None:
