@@ -196,7 +196,7 @@ class WorkerHost(PeerActor):
             heard = {"task.started": message.started, "task.progress": message.progress}
             self.execution.heard = frozenset(topic for topic, wanted in heard.items() if wanted)
         elif isinstance(message, Goodbye):
-            self._leave()
+            self._leave_once()  # it is said again after a reconnect, which is no second request
         elif isinstance(message, Dump):
             text = stacks(self._held.values(), self.execution.crew.coroutines())
             self.send(encode(Dumped(number=message.number, text=text)))
