@@ -83,6 +83,8 @@ def _given(node: Node) -> dict[str, Any]:
 
 
 def _fits(given: Any, taken: Any) -> bool:
+    if given is taken:
+        return True
     given, taken = _class_of(given), _class_of(taken)
     if given is None or taken is None:
         return True
@@ -91,6 +93,8 @@ def _fits(given: Any, taken: Any) -> bool:
 
 def _class_of(hint: Any) -> type | None:
     """The plain class of a hint; None where it says too little, or more than a class does."""
+    if type(hint) is type and hint is not object:
+        return hint
     found = typing.get_origin(hint) or hint
     if not isinstance(found, type) or found in (Any, object, types.UnionType) or getattr(found, "_is_protocol", False):
         return None

@@ -34,6 +34,7 @@ def compile_flow(flow: Flow, inputs: Iterable[str] = ()) -> Plan:
         plan.root_exit = part.exit
         _check_needs(plan, part.needs, frozenset(inputs))
         check_types(plan)
+        plan.close()
     return plan
 
 
@@ -197,7 +198,7 @@ def _inject(task: Task) -> Mapping[str, Any] | None:
 def _call(number: int, binding: Binding, prefixes: tuple[str, ...]) -> Call:
     needs = [Need(number, argument, _spellings(name, prefixes), True) for argument, name in binding.required.items()]
     needs += [Need(number, argument, _spellings(name, prefixes), False) for argument, name in binding.optional.items()]
-    return Call(binding.constants, tuple(needs))
+    return Call(binding.constants, tuple(needs)) if needs or binding.constants else NOTHING
 
 
 def _spellings(name: str, prefixes: tuple[str, ...]) -> tuple[str, ...]:

@@ -209,7 +209,7 @@ def _forget(plan: Plan, children: list[Part], kept: set[int]) -> None:
 
 def _add_vote(plan: Plan, source: Part, target: Part, link: Link) -> None:
     assert link.decider is not None
-    plan.nodes[target.enter].votes.append(Vote(tuple(_last_atoms(plan, source.exit)), link.decider, link.depth))
+    plan.nodes[target.enter].votes += (Vote(tuple(_last_atoms(plan, source.exit)), link.decider, link.depth),)
 
 
 def _last_atoms(plan: Plan, node: int) -> list[int]:

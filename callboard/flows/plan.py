@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -96,7 +96,7 @@ class Node:
         self.on_failure = NOTHING
         self.places: Places = ()
         self.condition: Condition | None = None
-        self.votes: list[Vote] = []
+        self.votes: tuple[Vote, ...] = ()
 
 
 class Plan:
@@ -110,8 +110,8 @@ class Plan:
     def __init__(self, name: str) -> None:
         self.name = name
         self.nodes: list[Node] = []
-        self.after: list[list[int]] = []
-        self.before: list[list[int]] = []
+        self.after: list[Sequence[int]] = []
+        self.before: list[Sequence[int]] = []
         self.regions: dict[int, int] = {}
         self.controllers: dict[int, int] = {}
         self.index: dict[str, int] = {}
@@ -129,8 +129,13 @@ class Plan:
 
     def edge(self, first: int, then: int) -> None:
         """Let ``then`` come after ``first``."""
-        self.after[first].append(then)
-        self.before[then].append(first)
+        _open(self.after, first).append(then)
+        _open(self.before, then).append(first)
+
+    def close(self) -> None:
+        """Make tuples of the edges: of tuples of numbers the garbage collector soon takes no more notice."""
+        self.after = [tuple(behind) for behind in self.after]
+        self.before = [tuple(before) for before in self.before]
 
     def region(self, enter: int) -> Iterator[int]:
         """All nodes of a flow, with those that grew in it."""
@@ -149,9 +154,9 @@ class Plan:
             for dead in self.region(enter):
                 self.index.pop(self.nodes[dead].name, None)
             exit = self.regions[enter]
-            self.after[node].remove(enter)
+            _open(self.after, node).remove(enter)
             for behind in self.after[exit]:
-                self.before[behind].remove(exit)
+                _open(self.before, behind).remove(exit)
             exits.append(exit)
         return exits
 
@@ -173,3 +178,12 @@ class Plan:
                 if not waiting[behind]:
                     ready.append(behind)
         return ready
+
+
+def _open(edges: list[Sequence[int]], node: int) -> list[int]:
+    """The edges of one node, to be changed."""
+    known = edges[node]
+    if isinstance(known, list):
+        return known
+    opened = edges[node] = list(known)
+    return opened

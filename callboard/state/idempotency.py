@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from pydantic_core import to_json
+
 from callboard.messages.errors import InvalidSetting, VersionConflict
-from callboard.state.layout import lines_of, part, read_lines, to_json
+from callboard.state.layout import lines_of, part, read_lines
 from callboard.state.store import ABSENT, Change, Delete, Put, Store
 from callboard.state.value import StoredValue, encode
 
@@ -55,7 +57,7 @@ def idempotency_key(task_name: str, version: tuple[int, int], inputs: Mapping[st
     """
     tree = json.loads(encode(dict(inputs), f"inputs of task {task_name!r}").text)
     text = to_json([task_name, list(version), _sorted(tree)])
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def _sorted(tree: Any) -> Any:

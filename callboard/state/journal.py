@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from pydantic_core import to_json
 
 from callboard.messages.errors import UnknownRecord, VersionConflict
-from callboard.state.change import KEEP, AtomChange, FlowChange, RunChange
+from callboard.state.change import KEEP, AtomChange, FlowChange, RunChange, StoreValue
 from callboard.state.layout import (
     head_key,
-    history_key,
+    history_part,
     lines_of,
     parse_head,
     part,
@@ -18,7 +20,6 @@ from callboard.state.layout import (
     read_flow,
     read_lines,
     run_key,
-    to_json,
     whole,
     write_attempts,
     write_flow,
@@ -27,12 +28,10 @@ from callboard.state.record import PENDING, AtomRecord, FlowRecord, RunSnapshot
 from callboard.state.store import ABSENT, Put, Store
 from callboard.state.value import StoredValue
 
-
-class _Atom(NamedTuple):
-    """An atom's record in the two halves of which its bytes are made."""
-
-    header: dict[str, Any]
-    values: dict[str, str]
+_Header = dict[str, Any]
+"""An atom's small fields: never changed, but replaced."""
+_Held = dict[str, str]
+"""The values that an atom's record holds, as texts: never changed, but replaced."""
 
 
 class Journal:
@@ -48,10 +47,12 @@ class Journal:
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
-        self._atom_prefix = run_key(run_id, "atom/")
+        self._prefix = run_key(run_id)
+        self._head_key = head_key(run_id)
         self._head: dict[str, Any] = {}
         self._version = ABSENT
-        self._atoms: dict[str, _Atom] | None = None
+        self._atoms: dict[str, _Header] | None = None
+        self._held: dict[str, _Held] = {}
 
     def begin(self, flow: FlowRecord) -> None:
         """Write the first records of a run. Raises `VersionConflict` where the run has begun already."""
@@ -65,16 +66,16 @@ class Journal:
         }
         with self._lock:
             first = [
-                Put(head_key(self.run_id), to_json(head).encode(), ABSENT),
-                Put(run_key(self.run_id, "flow"), write_flow(flow), ABSENT),
-                Put(history_key(self.run_id, 1), _history(1, flow.created, [(None, None, flow.status, None)])),
+                Put(self._head_key, to_json(head), ABSENT),
+                Put(self._prefix + "flow", write_flow(flow), ABSENT),
+                Put(self._prefix + history_part(1), to_json([1, flow.created, [(None, None, flow.status, None)]])),
             ]
             try:
                 self._version = self._store.transact(first)
             except VersionConflict as error:
                 raise VersionConflict(f"run {self.run_id!r} has begun already; resume it, or choose another id") from error
             self._head = head
-            self._atoms = {}
+            self._atoms, self._held = {}, {}
 
     def load(self) -> RunSnapshot:
         """Read the run anew, and write on from there. Raises `UnknownRecord` where there is no such run."""
@@ -84,7 +85,9 @@ class Journal:
             flow = read_run(self._store, self.run_id, self._head)
             records = read_parts(self._store, self.run_id, "atom")
             values = read_parts(self._store, self.run_id, "value")
-            self._atoms = {name: _Atom(*read_lines(data)) for name, data in records.items()}
+            known = {name: read_lines(data) for name, data in records.items()}
+            self._atoms = {name: header for name, (header, _) in known.items()}
+            self._held = {name: held for name, (_, held) in known.items()}
         atoms = {name: AtomRecord(run_id=self.run_id, name=name) for name in flow.atoms}
         atoms |= {name: read_atom(self.run_id, data) for name, data in records.items()}
         return RunSnapshot(flow, atoms, {name: StoredValue(data.decode()) for name, data in values.items()})
@@ -98,25 +101,27 @@ class Journal:
             self.load()
         with self._lock:
             now = self._clock()
-            staged: dict[str, _Atom] = {}
+            headers: dict[str, _Header] = {}
+            held: dict[str, _Held] = {}
             values: dict[str, StoredValue] = {}
             rows: list[_Row] = []
             head = {**self._head, "updated": now}
             for change in changes:
-                if isinstance(change, AtomChange):
-                    self._stage(change, staged, rows)
-                elif isinstance(change, FlowChange):
+                if type(change) is AtomChange:
+                    self._stage(change, headers, held, rows)
+                elif type(change) is FlowChange:
                     rows.append((None, head["status"], change.status, _text(change.details)))
                     head["status"] = change.status
-                else:
+                elif type(change) is StoreValue:
                     values[change.name] = change.value
-            puts = [Put(run_key(self.run_id, f"value/{part(name)}"), value.text.encode()) for name, value in values.items()]
-            puts += [Put(self._atom_prefix + part(name), lines_of(*atom)) for name, atom in staged.items()]
+            prefix = self._prefix
+            puts = [Put(f"{prefix}value/{part(name)}", value.text.encode()) for name, value in values.items()]
+            puts += [Put(f"{prefix}atom/{part(name)}", lines_of(header, held[name])) for name, header in headers.items()]
             if rows:
                 first = head["sequence"] + 1
                 head["sequence"] += len(rows)
-                puts.append(Put(history_key(self.run_id, first), _history(first, now, rows)))
-            puts.append(Put(head_key(self.run_id), to_json(head).encode(), self._version))
+                puts.append(Put(prefix + history_part(first), to_json((first, now, rows))))
+            puts.append(Put(self._head_key, to_json(head), self._version))
             try:
                 self._version = self._store.transact(puts)
             except VersionConflict as error:
@@ -125,57 +130,60 @@ class Journal:
                 ) from error
             self._head = head
             assert self._atoms is not None
-            self._atoms.update(staged)
+            self._atoms.update(headers)
+            self._held.update(held)
 
-    def _stage(self, change: AtomChange, staged: dict[str, _Atom], rows: list[_Row]) -> None:
+    def _stage(self, change: AtomChange, headers: dict[str, _Header], held: dict[str, _Held], rows: list[_Row]) -> None:
         assert self._atoms is not None
-        known = staged.get(change.name) or self._atoms.get(change.name)
-        header = dict(known.header) if known else {"name": change.name, "state": PENDING}
-        values = dict(known.values) if known else {}
-        old = header["state"]
-        _set_fields(change, header)
-        _set_values(change, values)
-        staged[change.name] = _Atom(header, values)
-        if header["state"] != old or change.details is not None:
-            rows.append((change.name, old, header["state"], _text(change.details)))
+        name = change.name
+        known = headers.get(name) or self._atoms.get(name) or {"name": name, "state": PENDING}
+        headers[name] = header = _header(change, known)
+        held[name] = _values(change, held.get(name) or self._held.get(name) or _NOTHING)
+        old, new = known["state"], header["state"]
+        if new != old or change.details is not None:
+            rows.append((name, old, new, _text(change.details)))
 
 
 _Row = tuple[str | None, str | None, str, str | None]
-
-
-def _history(first: int, now: float, rows: list[_Row]) -> bytes:
-    return to_json([first, now, rows]).encode()
+_NOTHING: _Held = {}
 
 
 def _text(value: StoredValue | None) -> str | None:
     return None if value is None else value.text
 
 
-def _set_fields(change: AtomChange, header: dict[str, Any]) -> None:
-    for name, value in (
-        ("state", change.state),
-        ("intention", change.intention),
-        ("attempts", change.attempts),
-        ("progress", change.progress),
-        ("version", change.version),
-    ):
-        if value is not KEEP:
-            header[name] = value
+def _header(change: AtomChange, known: _Header) -> _Header:
+    header = known.copy()
+    if change.state is not KEEP:
+        header["state"] = change.state
+    if change.intention is not KEEP:
+        header["intention"] = change.intention
+    if change.attempts is not KEEP:
+        header["attempts"] = change.attempts
+    if change.progress is not KEEP:
+        header["progress"] = change.progress
+    if change.version is not KEEP:
+        header["version"] = change.version
+    return header
 
 
-def _set_values(change: AtomChange, values: dict[str, str]) -> None:
+def _values(change: AtomChange, known: _Held) -> _Held:
+    """What a record holds after a change; the same dict where that touches no value."""
+    values = known
     for name, value in (("result", change.result), ("revert_result", change.revert_result), ("meta", change.meta)):
-        if value is None:
-            values.pop(name, None)
-        elif value is not KEEP:
-            values[name] = value.text
+        if value is not KEEP and (value is not None or name in values):
+            values = _with(values, name, None if value is None else value.text)
     for name, failure in (("failure", change.failure), ("revert_failure", change.revert_failure)):
-        if failure is None:
-            values.pop(name, None)
-        elif failure is not KEEP:
-            values[name] = failure.model_dump_json()
+        if failure is not KEEP and (failure is not None or name in values):
+            values = _with(values, name, None if failure is None else failure.model_dump_json())
     if change.history is not KEEP:
-        values["history"] = write_attempts(change.history)
+        values = _with(values, "history", write_attempts(change.history))
+    return values
+
+
+def _with(values: _Held, name: str, text: str | None) -> _Held:
+    left = {known: value for known, value in values.items() if known != name}
+    return left if text is None else {**left, name: text}
 
 
 def read_head(store: Store, run_id: str) -> tuple[dict[str, Any], int]:

@@ -18,11 +18,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic_core import to_json
+
 from callboard.messages.failure import Failure
 from callboard.state.record import AtomRecord, Factory, FlowRecord, HistoryRow, LogBook, RetryAttempt
 from callboard.state.value import StoredValue
-
-to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def part(name: str) -> str:
@@ -51,8 +51,9 @@ def run_key(run_id: str, rest: str = "") -> str:
     return f"run/{part(run_id)}/{rest}"
 
 
-def history_key(run_id: str, sequence: int) -> str:
-    return run_key(run_id, f"history/{sequence:012d}")
+def history_part(sequence: int) -> str:
+    """The end of the key of the history from a sequence number on, behind that of its run."""
+    return f"history/{sequence:012d}"
 
 
 def book_key(book_id: str) -> str:
@@ -61,7 +62,8 @@ def book_key(book_id: str) -> str:
 
 def lines_of(header: Mapping[str, Any], values: Mapping[str, str]) -> bytes:
     """A record: the small fields and the names of its values on the first line, the values on a line each."""
-    return "\n".join((to_json({**header, "lines": list(values)}), *values.values())).encode()
+    first = to_json({**header, "lines": list(values)})
+    return b"\n".join((first, *(value.encode() for value in values.values()))) if values else first
 
 
 def read_lines(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
@@ -94,7 +96,7 @@ def read_atom(run_id: str, data: bytes) -> AtomRecord:
 
 
 def write_attempts(history: Sequence[RetryAttempt]) -> str:
-    return to_json([[attempt.value.text, _texts(attempt.failures)] for attempt in history])
+    return to_json([[attempt.value.text, _texts(attempt.failures)] for attempt in history]).decode()
 
 
 def _texts(failures: Mapping[str, Failure]) -> dict[str, str]:

@@ -88,6 +88,8 @@ def fresh_version() -> int:
 
 def check_key(key: str) -> None:
     """Refuse what no store could keep something under, so that all of them refuse alike."""
+    if type(key) is str and key.isascii() and 0 < len(key) <= MAX_KEY and "\0" not in key:
+        return  # nearly every key
     size = _size(key, "a key")
     if not 0 < size <= MAX_KEY:
         raise CannotStore(f"a key must have 1 to {MAX_KEY} bytes; {key[:80]!r} has {size}")
@@ -105,14 +107,16 @@ def _size(text: str, what: str) -> int:
 
 def check_changes(changes: Sequence[Change]) -> None:
     """Refuse what no store could carry out."""
+    keys = {change.key for change in changes}
     for change in changes:
-        check_key(change.key)
-        if isinstance(change, Delete):
-            if change.expected == ABSENT:
-                raise InvalidSetting(f"delete of {change.key!r}: what is expected to be absent cannot be deleted")
-        elif not isinstance(change.value, bytes):
-            raise CannotStore(f"the value of {change.key!r} must be bytes, not {type(change.value).__name__}")
-    if len(changes) > 1 and len({change.key for change in changes}) < len(changes):
+        if type(change) is Put:
+            if not isinstance(change.value, bytes):
+                raise CannotStore(f"the value of {change.key!r} must be bytes, not {type(change.value).__name__}")
+        elif change.expected == ABSENT:
+            raise InvalidSetting(f"delete of {change.key!r}: what is expected to be absent cannot be deleted")
+    for key in keys:
+        check_key(key)
+    if len(keys) < len(changes):
         raise InvalidSetting("a transaction names a key twice")
 
 

@@ -15,11 +15,14 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from pydantic_core import to_json
+
 from callboard.messages.errors import CannotStore, StoreError
 from callboard.messages.payload import dumps_small
 
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-_dumps = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+_SCALARS = frozenset({str, float, bool, type(None)})
+_MAX_INT = 2**2000
+"""Above it an integer is pickled: Python reads no text of many more digits."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -44,15 +47,17 @@ def encode(value: Any, what: str) -> StoredValue:
     classes of ``__main__`` are kept both by name and by value. An object that occurs twice comes back as two equal ones.
     """
     try:
-        return StoredValue(_dumps(value if _is_plain(value) else _tree(value, what)))
-    except (RecursionError, ValueError):  # a cycle, a great depth, or an integer too long for text: pickle knows how
-        return StoredValue(_dumps({"$pickle": _pickled(value, what)}))
+        return StoredValue(to_json(value if _is_plain(value) else _tree(value, what)).decode())
+    except (RecursionError, ValueError):  # a cycle, a great depth, or a text that is no Unicode: pickle knows how
+        return StoredValue(to_json({"$pickle": _pickled(value, what)}).decode())
 
 
 def _is_plain(value: Any) -> bool:
     kind = type(value)
     if kind in _SCALARS:
         return True
+    if kind is int:
+        return bool(-_MAX_INT < value < _MAX_INT)
     if kind is dict:
         return _has_plain_keys(value) and all(map(_is_plain, value.values()))
     return kind is list and all(map(_is_plain, value))
@@ -64,7 +69,7 @@ def _has_plain_keys(value: dict[Any, Any]) -> bool:
 
 def _tree(value: Any, what: str) -> Any:
     kind = type(value)
-    if kind in _SCALARS:
+    if kind in _SCALARS or (kind is int and -_MAX_INT < value < _MAX_INT):
         return value
     if kind is list:
         return [_tree(item, what) for item in value]
@@ -76,7 +81,7 @@ def _tree(value: Any, what: str) -> Any:
         return {"$tuple": [_tree(item, what) for item in value]}
     if kind is set or kind is frozenset:
         # In a fixed order, so that equal sets have equal texts in every process.
-        return {f"${kind.__name__}": sorted((_tree(item, what) for item in value), key=_dumps)}
+        return {f"${kind.__name__}": sorted((_tree(item, what) for item in value), key=to_json)}
     if kind in _WRITERS and not _needs_pickle(value):
         return {f"${kind.__name__}": _WRITERS[kind](value)}
     return {"$pickle": _pickled(value, what)}
