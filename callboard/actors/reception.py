@@ -15,7 +15,7 @@ from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.gate import user_of
 from callboard.actors.peer import Versions, incompatible
-from callboard.actors.sequence import Heard, Verdict
+from callboard.actors.sequence import Verdict
 from callboard.events.topic import Pattern
 from callboard.messages.codec import Packed, decode, encode
 from callboard.messages.errors import CallboardError, WireError
@@ -160,11 +160,11 @@ class Reception:
         again: list[list[Any]] = []
         if peer is None:
             peer = self.peers[identity] = Peer(identity, message.peer, message.name, message.token, user)
-            peer.reports = Heard(message.heard)
             if message.token is not None:
                 self._tokens[message.token] = peer
         else:
             again = peer.reconnected()
+        peer.reports.settled(message.heard)
         manager = self._manager
         welcome = Welcome(
             epoch=manager.epoch,

@@ -64,6 +64,10 @@ class Heard:
     def __init__(self, upto: int = 0) -> None:
         self.upto = upto
 
+    def settled(self, upto: int) -> None:
+        """The sender knows that all up to this number was taken, perhaps before this record of it was begun."""
+        self.upto = max(self.upto, upto)
+
     def judge(self, number: int) -> Verdict:
         """Whether a message is the next one."""
         if number == self.upto + 1:

@@ -14,6 +14,13 @@ def test_only_the_next_is_taken() -> None:
     assert heard.upto == 6
 
 
+def test_the_sender_may_know_of_more_that_was_taken() -> None:
+    heard = Heard(2)
+    heard.settled(5)
+    heard.settled(1)
+    assert heard.upto == 5
+
+
 def test_to_judge_is_not_to_take() -> None:
     heard = Heard()
     assert heard.judge(1) is heard.judge(1) is Verdict.NEXT and heard.upto == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from callboard.actors.greeting import Greeting
+from callboard.actors.sequence import Heard, Verdict
 from callboard.messages.task import Submission
 from tests.simulation.invariant import demand
 from tests.simulation.link import Link
@@ -24,7 +26,8 @@ class Submitter:
         self.link = Link(world.clock, world.random, world.delay)
         self.open: dict[str, Submission] = {}
         self.outcomes: dict[str, Outcome] = {}
-        self._delivered = 0
+        self.greeting = Greeting()
+        self._deliveries = Heard()
 
     def _say(self, kind: str, *body: Any) -> None:
         self.link.send(False, self.world.hear, self, kind, *body)
@@ -35,25 +38,32 @@ class Submitter:
 
     def connected(self) -> None:
         """The link is there (again)."""
+        self._hello()
+
+    def _hello(self) -> None:
         raise NotImplementedError
+
+    def greet(self) -> None:
+        """Say hello, unless one is under way."""
+        if not self.greeting.under_way:
+            self._hello()
 
     def submit(self, submissions: list[Submission]) -> None:
         """Submit tasks."""
         self.open.update((submission.task_id, submission) for submission in submissions)
-        self._say("submit", submissions, False)
+        if self.greeting.answered:
+            self._say("submit", submissions, False)
 
-    def rejoined(self) -> None:
-        """A manager has taken us in; one that had given us up counts its deliveries anew."""
-        self._delivered = 0
+    def rejoined(self, settled: int) -> None:
+        """A manager has taken us in; deliveries up to ``settled`` do not come any more."""
+        self._deliveries = Heard(settled)
         if self.open:
             self._say("submit", list(self.open.values()), True)
 
     def take_delivery(self, number: int, outcomes: list[Outcome]) -> None:
         """Tasks have ended."""
-        self._say("ack", number)
-        if number <= self._delivered:
-            return
-        self._delivered = number
+        if self._deliveries.take(number) is not Verdict.GAP:
+            self._say("ack", self._deliveries.upto)
         for outcome in outcomes:
             if self.open.pop(outcome.task_id, None) is not None:
                 demand(outcome.task_id not in self.outcomes, f"{outcome.task_id} has two outcomes")
@@ -63,14 +73,17 @@ class Submitter:
 class Client(Submitter):
     """A client that never dies."""
 
-    def connected(self) -> None:
-        self._say("hello", 0, None, [], None, False, 0)
+    def _hello(self) -> None:
+        self.greeting.said(self.world.clock.now)
+        self._say("hello", self.greeting.number, None, [], None, False, 0)
 
     def hear(self, kind: str, *body: Any) -> None:
         if kind == "welcome":
-            self.rejoined()
+            answers, _, settled = body
+            if self.greeting.welcomed(answers):
+                self.rejoined(settled)
         elif kind == "rejoin":
-            self.connected()
+            self.greet()
         elif kind == "deliver":
             self.take_delivery(*body)
 

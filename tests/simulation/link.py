@@ -10,7 +10,8 @@ from tests.simulation.clock import Clock
 
 
 class Link:
-    """What is under way when the link is cut is lost, and nobody is told. Links know nothing of each other's order."""
+    """What is under way when the link is cut is lost, and nobody is told. What a peer says while it is cut waits in its
+    socket and arrives late, before the hello. Links know nothing of each other's order."""
 
     def __init__(self, clock: Clock, random: Random, delay: float) -> None:
         self._clock = clock
@@ -18,11 +19,14 @@ class Link:
         self._delay = delay
         self._generation = 0
         self._last = [0.0, 0.0]
+        self._waiting: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self.up = False
 
     def send(self, outward: bool, deliver: Callable[..., None], *arguments: Any) -> None:
         """Have ``deliver`` called at the other end, if the link holds until then."""
         if not self.up:
+            if not outward:
+                self._waiting.append((deliver, arguments))
             return
         now = self._clock.now
         arrival = max(self._last[outward], now + self._random.random() * self._delay)
@@ -34,11 +38,14 @@ class Link:
             deliver(*arguments)
 
     def cut(self) -> None:
-        """Lose what is under way, and all that is sent until `restore`."""
+        """Lose what is under way."""
         self.up = False
         self._generation += 1
 
     def restore(self) -> None:
-        """Let through what is sent from now on."""
+        """Let through what is sent from now on, and what waited for it."""
         self.up = True
         self._generation += 1
+        waiting, self._waiting = self._waiting, []
+        for deliver, arguments in waiting:
+            self.send(False, deliver, *arguments)

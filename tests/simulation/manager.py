@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from callboard.actors.dispatch.command import Assign, Command, Deliver, Halt, Kill, Recall, Retold
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.sequence import Heard, Kept, Verdict
 from callboard.messages.errors import CallboardError
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission
@@ -44,11 +44,11 @@ class Outcome:
 class Peer:
     """What the manager remembers of one that said hello."""
 
-    def __init__(self, actor: Actor, heard: int) -> None:
+    def __init__(self, actor: Actor) -> None:
         self.actor = actor
-        self.acked = heard
-        self.number = 0
-        self.deliveries: deque[tuple[int, list[Outcome]]] = deque()
+        self.reports = Heard()
+        self.rejoining = False
+        self.deliveries: Kept[list[Outcome]] = Kept()
 
 
 class Manager:
@@ -87,10 +87,12 @@ class Manager:
     ) -> None:
         peer = self.peers.get(actor.identity)
         if peer is None:
-            peer = self.peers[actor.identity] = Peer(actor, heard)
-        self._send(actor, "welcome", number, self.epoch)
-        for number, outcomes in peer.deliveries:
-            self._send(actor, "deliver", number, outcomes)
+            peer = self.peers[actor.identity] = Peer(actor)
+        peer.rejoining = False
+        peer.reports.settled(heard)
+        self._send(actor, "welcome", number, self.epoch, peer.deliveries.settled)
+        for delivery, outcomes in enumerate(peer.deliveries, peer.deliveries.settled + 1):
+            self._send(actor, "deliver", delivery, outcomes)
         if info is not None:
             drop = self.dispatcher.join(info, self.world.clock.now, 0.0, held, epoch in (None, self.epoch))
             if drop:
@@ -108,21 +110,22 @@ class Manager:
         self.dispatcher.cancel(ids, force, self.world.clock.now)
 
     def _ack(self, peer: Peer, number: int) -> None:
-        while peer.deliveries and peer.deliveries[0][0] <= number:
-            peer.deliveries.popleft()
+        peer.deliveries.acknowledged(number)
 
     def _report(self, peer: Peer, report: Report, outputs: list[bytes]) -> None:
-        if report.number <= peer.acked:
-            self._send(peer.actor, "probe", peer.acked)
+        verdict = peer.reports.judge(report.number)
+        if verdict is Verdict.AGAIN:
+            self._send(peer.actor, "probe", peer.reports.upto)
             return
-        if report.number > peer.acked + 1:
-            return  # one before it was lost with the link; all will be said again after the hello
-        if not self.dispatcher.report(peer.actor.identity, report, outputs, self.world.clock.now):
-            self._send(peer.actor, "rejoin")
+        known = verdict is Verdict.NEXT and self.dispatcher.report(peer.actor.identity, report, outputs, self.world.clock.now)
+        if not known:
+            if not peer.rejoining:
+                peer.rejoining = True
+                self._send(peer.actor, "rejoin")
             return
         self.invariants.reported(report, outputs)
-        peer.acked = report.number
-        self._send(peer.actor, "probe", peer.acked)
+        peer.reports.take(report.number)
+        self._send(peer.actor, "probe", peer.reports.upto)
 
     def _hand_back(self, peer: Peer, ids: list[str], fences: list[int]) -> None:
         self.dispatcher.hand_back(peer.actor.identity, ids, fences, self.world.clock.now)
@@ -132,7 +135,7 @@ class Manager:
 
     def _leaving(self, peer: Peer) -> None:
         self.dispatcher.leaving(peer.actor.identity, self.world.clock.now)
-        self._send(peer.actor, "probe", peer.acked)
+        self._send(peer.actor, "probe", peer.reports.upto)
 
     def _goodbye(self, peer: Peer) -> None:
         self.dispatcher.leaving(peer.actor.identity, self.world.clock.now)
@@ -182,7 +185,7 @@ class Manager:
             if peer is not None:
                 specs = [(entry.task_id, entry.fence, entry.category.spec) for entry in command.entries]
                 rows = [(*spec, nonce) for spec, nonce in zip(specs, nonces, strict=True)]
-                self._send(peer.actor, "assign", rows, peer.acked)
+                self._send(peer.actor, "assign", rows, peer.reports.upto)
         elif isinstance(command, Deliver):
             self.invariants.delivered(command)
             peer = self.peers.get(command.client)
@@ -205,9 +208,9 @@ class Manager:
             self.lost(command.worker_id, command.reason)
 
     def _deliver(self, peer: Peer, outcomes: list[Outcome]) -> None:
-        peer.number += 1
-        peer.deliveries.append((peer.number, outcomes))
-        self._send(peer.actor, "deliver", peer.number, outcomes)
+        number = peer.deliveries.next
+        peer.deliveries.add(outcomes)
+        self._send(peer.actor, "deliver", number, outcomes)
 
     def _send(self, actor: Actor, kind: str, *body: Any) -> None:
         actor.link.send(True, actor.hear, kind, *body)

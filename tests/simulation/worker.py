@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.sequence import Kept
 from callboard.messages.task import TaskSpec
 from callboard.messages.wire import Ending, Report
 from tests.simulation.client import Submitter
@@ -13,6 +14,10 @@ from tests.simulation.manager import Outcome
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+
+WORK = frozenset({"assign", "recall", "halt"})
+"""What means nothing until the newest hello was answered."""
 
 
 class Attempt:
@@ -46,11 +51,8 @@ class Worker(Submitter):
         self._held: dict[str, Attempt] = {}
         self._row: deque[Attempt] = deque()
         self._running: dict[Attempt, None] = {}
-        self._reports: deque[tuple[int, Report, list[bytes]]] = deque()
-        self._number = 0
+        self._reports: Kept[tuple[Report, list[bytes]]] = Kept()
         self._epoch: int | None = None
-        self._hellos = 0
-        self._welcome = False
         self._leaving = False
 
     # -- for the world ------------------------------------------------------------------------
@@ -100,12 +102,10 @@ class Worker(Submitter):
 
     def _hello(self) -> None:
         held = [(attempt.task_id, attempt.fence) for attempt in self._held.values()]
-        for _, report, _ in self._reports:
+        for report, _ in self._reports:
             held += zip(report.ids, report.fences, strict=True)
-        self._hellos += 1
-        self._welcome = False
-        heard = self._reports[0][0] - 1 if self._reports else self._number
-        self._say("hello", self._hellos, self.info, held, self._epoch, self._leaving, heard)
+        self.greeting.said(self.world.clock.now)
+        self._say("hello", self.greeting.number, self.info, held, self._epoch, self._leaving, self._reports.settled)
 
     def hear(self, kind: str, *body: Any) -> None:
         """The manager says something. Until it has welcomed the last hello it means what was here before that."""
@@ -114,26 +114,23 @@ class Worker(Submitter):
         if self.stalled:
             self._inbox.append((kind, *body))
         elif kind == "rejoin":
-            self._hello()
-        elif kind == "welcome" or self._welcome:
+            self.greet()
+        elif kind not in WORK or self.greeting.answered:
             getattr(self, f"_on_{kind}")(*body)
 
-    def _on_welcome(self, number: int, epoch: int) -> None:
-        if number < self._hellos:
+    def _on_welcome(self, answers: int, epoch: int, settled: int) -> None:
+        if not self.greeting.welcomed(answers):
             return
-        again = self._epoch is not None
-        self._welcome, self._epoch = True, epoch
-        if again:
-            for _, report, outputs in self._reports:
-                self._say("report", report, outputs)
-            for attempt in self._running:
-                if attempt.parked:
-                    self._say("park", attempt.task_id, attempt.fence, True)
-        self.rejoined()
+        self._epoch = epoch
+        for report, outputs in self._reports:
+            self._say("report", report, outputs)
+        for attempt in self._running:
+            if attempt.parked:
+                self._park(attempt, True)
+        self.rejoined(settled)
 
     def _on_probe(self, acked: int) -> None:
-        while self._reports and self._reports[0][0] <= acked:
-            self._reports.popleft()
+        self._reports.acknowledged(acked)
         self._perhaps_end()
 
     def _on_assign(self, rows: list[tuple[str, int, TaskSpec, int]], acked: int) -> None:
@@ -234,22 +231,25 @@ class Worker(Submitter):
         """The task waits for others and lends its slot."""
         attempt.children = children
         attempt.parked = True
-        self._say("park", attempt.task_id, attempt.fence, True)
+        self._park(attempt, True)
         self._pump()
+
+    def _park(self, attempt: Attempt, parked: bool) -> None:
+        if self.greeting.answered:
+            self._say("park", attempt.task_id, attempt.fence, parked)
 
     def _unpark(self, attempt: Attempt) -> None:
         attempt.parked = False
-        self._say("park", attempt.task_id, attempt.fence, False)
+        self._park(attempt, False)
         self.later(0.001, self.end, attempt, Ending.COMPLETED)
 
     def _report(self, rows: list[tuple[Attempt, int, int, float | None]]) -> None:
         rows = [row for row in rows if self._held.get(row[0].task_id) is row[0]]
         if not rows:
             return
-        self._number += 1
         report = Report(
             epoch=str(self._epoch),
-            number=self._number,
+            number=self._reports.next,
             ids=[attempt.task_id for attempt, *_ in rows],
             fences=[attempt.fence for attempt, *_ in rows],
             endings=[ending for _, ending, *_ in rows],
@@ -259,8 +259,9 @@ class Worker(Submitter):
         outputs = [str(attempt.nonce).encode() for attempt, *_ in rows]
         for attempt, *_ in rows:
             del self._held[attempt.task_id]
-        self._reports.append((self._number, report, outputs))
-        self._say("report", report, outputs)
+        self._reports.add((report, outputs))
+        if self.greeting.answered:
+            self._say("report", report, outputs)
 
     def _perhaps_end(self) -> None:
         if self._leaving and self.alive and not self._held and not self._reports:
