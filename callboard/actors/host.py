@@ -46,6 +46,8 @@ from callboard.messages.wire import (
     Welcome,
 )
 
+OF_WORK = (Assign, Probe, Recall, Halt)
+"""What means nothing until the newest hello is answered: it was said to who the worker was before."""
 LEAVE_PATIENCE = 2.0
 """Seconds that a leaving worker waits for its last report to be acknowledged."""
 SLICE = 0.001
@@ -179,8 +181,8 @@ class WorkerHost(PeerActor):
 
     def hear(self, message: AnyMessage, payloads: list[Packed]) -> None:
         """Deal with what the manager says."""
-        if not self.greeting.answered and isinstance(message, Assign | Recall | Halt):
-            return  # said to who we were before the hello, which tells the manager that it did not come
+        if not self.greeting.answered and isinstance(message, OF_WORK):
+            return  # the hello tells the manager that it did not come
         if isinstance(message, Assign):
             self._reports.acknowledged(message.acked)
             self._assigned(message, payloads)

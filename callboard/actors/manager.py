@@ -20,6 +20,7 @@ from callboard.actors.courier import Peer, burden, keep_code, weigh_outcome
 from callboard.actors.dispatch.command import Assign, Deliver, Forget, Halt, Kill, Notice, Publish, Recall, Warn
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.matcher import MAX_FENCES
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.dump import Dumps
 from callboard.actors.gate import Gate
@@ -47,6 +48,8 @@ logger = logging.getLogger("callboard")
 LOCAL = "local"
 """The client id of the process that the manager lives in."""
 PROBE_EVERY = 0.5
+EPOCHS = 1 << 14
+"""How many ranges there are from which a manager numbers its assignments: see `Dispatcher`."""
 ROUNDS = 4
 """How often in one step what was decided is carried out, before others are heard: rules may start tasks without end."""
 CLIENT_PATIENCE = 300.0
@@ -80,7 +83,12 @@ class TaskManager(SocketActor):
         self.settings = settings
         self.epoch = secrets.token_hex(8)
         self.started = time.time()
-        self.dispatcher = Dispatcher(max_worker_deaths=settings.max_worker_deaths, max_chain=settings.max_chain, random=random.random)
+        self.dispatcher = Dispatcher(
+            max_worker_deaths=settings.max_worker_deaths,
+            max_chain=settings.max_chain,
+            random=random.random,
+            fences=secrets.randbelow(EPOCHS) * MAX_FENCES,
+        )
         self.inquiry = Inquiry(self.dispatcher)
         self.dumps = Dumps(self.dispatcher.agenda, self._tell)
         self.reception = Reception(self)

@@ -224,7 +224,8 @@ class Uplink:
     def hear(self, message: AnyMessage, payloads: list[Packed]) -> bool:
         """Deal with what is meant for a client; False when it was something else."""
         if isinstance(message, Deliver):
-            if self._heard.take(message.number) is not Verdict.GAP:
+            # What was said before the welcome was numbered, perhaps, by a manager that has forgotten us since.
+            if self._greeting.answered and self._heard.take(message.number) is not Verdict.GAP:
                 self._send(encode(Ack(number=self._heard.upto)))
             # What comes a second time, after a reconnect, finds nobody who waits for it.
             rows = [row for row in settled(message.outcomes, payloads) if self._open.pop(row.task_id, None) is not None]

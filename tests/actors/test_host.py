@@ -126,6 +126,19 @@ def test_a_report_is_said_again_until_it_is_acknowledged(manager: Speaker) -> No
 
 
 @pytest.mark.usefixtures("host")
+def test_an_acknowledgement_from_before_the_hello_takes_no_report_away(manager: Speaker) -> None:
+    manager.hear(Hello)
+    manager.welcome(1)
+    manager.assign("one", 7)
+    assert manager.hear(Report).number == 1
+    manager.say(Rejoin())
+    assert manager.hear(Hello).ids == ["one"]
+    manager.say(Probe(acked=1))
+    manager.welcome(2)
+    assert manager.hear(Report).number == 1
+
+
+@pytest.mark.usefixtures("host")
 def test_asking_for_a_hello_that_is_under_way_asks_for_the_same(manager: Speaker) -> None:
     manager.hear(Hello)
     for _ in range(3):

@@ -184,6 +184,17 @@ def test_a_question_about_a_task_survives_the_reconnect_with_its_answer(talk: Co
     assert answer.result(0) is None and talk.uplink.waiting == 1
 
 
+def test_what_is_delivered_before_the_welcome_is_taken_and_not_acknowledged(talk: Conversation) -> None:
+    one = submission()
+    talk.uplink.submit([one])
+    talk.say_hello()
+    frames = talk.answer(one)
+    assert len(talk.delivered) == 1 and not any(isinstance(message, Ack) for message in talk.sent)
+    assert talk.welcome() == []
+    talk.hear(frames)
+    assert len(talk.delivered) == 1 and talk.sent[-1] == Ack(number=1)
+
+
 def test_a_delivery_after_a_gap_is_taken_and_not_acknowledged(talk: Conversation) -> None:
     first, second, third = (submission(name) for name in ("one", "two", "three"))
     talk.uplink.submit([first, second, third])

@@ -62,7 +62,7 @@ class Submitter:
 
     def take_delivery(self, number: int, outcomes: list[Outcome]) -> None:
         """Tasks have ended."""
-        if self._deliveries.take(number) is not Verdict.GAP:
+        if self.greeting.answered and self._deliveries.take(number) is not Verdict.GAP:
             self._say("ack", self._deliveries.upto)
         for outcome in outcomes:
             if self.open.pop(outcome.task_id, None) is not None:

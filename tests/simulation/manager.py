@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from callboard.actors.dispatch.command import Assign, Command, Deliver, Halt, Kill, Recall, Retold
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.matcher import MAX_FENCES
 from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.sequence import Heard, Kept, Verdict
 from callboard.messages.errors import CallboardError
@@ -57,7 +58,7 @@ class Manager:
     def __init__(self, world: World, epoch: int) -> None:
         self.world = world
         self.epoch = epoch
-        self.dispatcher = Dispatcher(max_worker_deaths=3, random=world.random.random)
+        self.dispatcher = Dispatcher(max_worker_deaths=3, random=world.random.random, fences=epoch * MAX_FENCES)
         self.peers: dict[str, Peer] = {}
         self.invariants = Invariants(world, self.dispatcher)
         self._wake_at: float | None = None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-WORK = frozenset({"assign", "recall", "halt"})
+WORK = frozenset({"assign", "probe", "recall", "halt"})
 """What means nothing until the newest hello was answered."""
 
 

@@ -33,7 +33,9 @@ REBALANCE_AFTER = 0.003
 class Dispatcher:
     """Decides everything about tasks and workers. One thread at a time.
 
-    ``random`` gives numbers in [0, 1) for the jitter of retries after timeouts.
+    ``random`` gives numbers in [0, 1) for the jitter of retries after timeouts. Assignments of a task are numbered from
+    ``fences`` on: each manager should have a multiple of `matcher.MAX_FENCES` of its own, so that what a worker still has
+    of an earlier manager's is never taken for what this one gave out.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Dispatcher:
         max_chain: int = 1000,
         random: Callable[[], float] = lambda: 0.5,
         ledger: Ledger | None = None,
+        fences: int = 0,
     ) -> None:
         self.ledger = ledger or Ledger()
         self.roster = Roster()
@@ -51,7 +54,7 @@ class Dispatcher:
         self.stale = 0  # answers for attempts that were not, or no longer, the sender's
         self._shortage = Shortage(self.roster, self.agenda, self.outbox)
         self._setbacks = Setbacks(self.ledger, self.agenda, self.outbox, max_worker_deaths, random)
-        self._matcher = Matcher(self.roster, self.outbox, self.agenda, self._admit, self._setbacks.overdue)
+        self._matcher = Matcher(self.roster, self.outbox, self.agenda, self._admit, self._setbacks.overdue, fences)
         self._isolation = Isolation(self.roster, self._admit, self._matcher.assign)
         self._backlog = Backlog(self.agenda, self._isolation, self._shortage.expire)
         self.endings = Endings(self.ledger, self.outbox, self._setbacks.make_ready, self._backlog.discard, max_chain)

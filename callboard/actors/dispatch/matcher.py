@@ -16,6 +16,8 @@ RUNNING = TaskStatus.RUNNING
 
 STOP_GRACE = 2.0
 """Seconds that a worker has to stop an attempt that overran or is stopped by force, before its process is ended."""
+MAX_FENCES = 1 << 16
+"""How many assignments of one task are told apart."""
 MAX_LOOKS = 2000
 """How many queued tasks a rebalancing looks at, so that it stays short however much is loaded."""
 
@@ -24,14 +26,16 @@ Admit = Callable[[Entry, float], bool]
 
 class Matcher:
     """Assigns ready tasks. ``admit`` may refuse a task at the last moment (an open circuit), and has then dealt with it;
-    ``overdue`` is called when an attempt should have been stopped at its timeout and was not."""
+    ``overdue`` is called when an attempt should have been stopped at its timeout and was not. Assignments of a task are
+    numbered from ``fences`` on, which should differ from an earlier manager's."""
 
-    def __init__(self, roster: Roster, outbox: Outbox, agenda: Agenda, admit: Admit, overdue: Action) -> None:
+    def __init__(self, roster: Roster, outbox: Outbox, agenda: Agenda, admit: Admit, overdue: Action, fences: int) -> None:
         self._roster = roster
         self._outbox = outbox
         self._agenda = agenda
         self._admit = admit
         self._overdue = overdue
+        self._fences = fences
 
     def step(self, now: float) -> None:
         """Assign all that can be to idle workers, in the order of the tasks."""
@@ -52,7 +56,8 @@ class Matcher:
 
     def assign(self, worker: WorkerRecord, entry: Entry, now: float) -> None:
         """Send a task to a worker."""
-        entry.fence += 1
+        # A fence of an earlier manager, with whose attempt the task went on, is out of the range.
+        entry.fence = entry.fence + 1 if 0 < entry.fence - self._fences < MAX_FENCES - 1 else self._fences + 1
         entry.status = RUNNING
         entry.worker = worker
         worker.inflight[entry.task_id] = entry

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from callboard.actors.dispatch.matcher import MAX_LOOKS
-from callboard.actors.dispatch.roster import MAX_AHEAD, ahead_allowed
+from callboard.actors.dispatch.matcher import MAX_FENCES, MAX_LOOKS
+from callboard.actors.dispatch.roster import MAX_AHEAD, WorkerInfo, ahead_allowed
 from callboard.messages.status import TaskStatus
 from tests.actors.dispatch.board import Board, task
 
@@ -253,3 +253,27 @@ def test_a_rebalancing_looks_at_a_bounded_number() -> None:
     assert board.recalls() == [] and seen == []
     assert before[0] is not after[0], "those that were looked at go to the end of the row"
     assert set(before) == set(after)
+
+
+# -- under which number -----------------------------------------------------------------------------------
+
+
+def test_managers_number_their_assignments_apart() -> None:
+    first, second = Board(), Board(fences=3 * MAX_FENCES)
+    for board in (first, second):
+        board.worker("ada")
+        board.submit(task("t"))
+    assert (first.fences["t"], second.fences["t"]) == (1, 3 * MAX_FENCES + 1)
+    second.dispatcher.lost("ada", second.now, "was lost", [])
+    second.worker("bob")
+    assert second.fences["t"] == 3 * MAX_FENCES + 2
+
+
+def test_after_an_attempt_of_an_earlier_manager_the_next_has_a_number_of_this_one() -> None:
+    board = Board(fences=3 * MAX_FENCES)
+    board.dispatcher.join(WorkerInfo("ada", "ada", "w", {}, 1), board.now, 0.0, [("t", MAX_FENCES + 5)], same_epoch=False)
+    board.submit(task("t"))
+    assert board.dispatcher.entry("t").fence == MAX_FENCES + 5
+    board.dispatcher.lost("ada", board.now, "was lost", [])
+    board.worker("bob")
+    assert board.where["t"] == "bob" and board.fences["t"] == 3 * MAX_FENCES + 1
