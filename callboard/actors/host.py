@@ -278,6 +278,8 @@ class WorkerHost(PeerActor):
         for attempt in attempts:
             self._held.pop(attempt.task_id, None)
             self._timed.pop(attempt.task_id, None)
+            if attempt.started is not None:
+                self.execution.note.end(attempt.seat)  # whatever becomes of this process, it is not this one's fault any more
         ids = [attempt.task_id for attempt in attempts]
         self.send(encode(HandBack(epoch=self.epoch or "", ids=ids, fences=[attempt.fence for attempt in attempts])))
 

@@ -249,7 +249,7 @@ class TaskManager(SocketActor):
         running = [task_id for task_id in known if task_id.encode()[:63] in death.running]
         certain = worker is None or worker.info.slots + len(worker.parked) <= SEATS
         self.reception.forget(peer)
-        self.dispatcher.lost(peer.identity, now, death.reason, running if certain else None)
+        self.dispatcher.lost(peer.identity, now, death.reason, running if certain else None, death.ordered)
 
     def lost(self, peer: Peer, reason: str, now: float) -> None:
         """A peer cannot be reached. Of a local worker's death the supervisor knows more, and says it at once."""

@@ -53,13 +53,15 @@ class Seat:
 
 
 class Death:
-    """Told to the manager: a local worker's process has ended. ``running``: ids (beginnings) of what it ran."""
+    """Told to the manager: a local worker's process has ended. ``running``: ids (beginnings) of what it ran. ``ordered``: by
+    order of the manager, which knows for whose sake."""
 
-    def __init__(self, token: str, reason: str, running: list[bytes], code: int) -> None:
+    def __init__(self, token: str, reason: str, running: list[bytes], code: int, ordered: bool) -> None:
         self.token = token
         self.reason = reason
         self.running = running
         self.code = code
+        self.ordered = ordered
 
 
 class Expected:
@@ -238,7 +240,7 @@ class Supervisor(SocketActor):
         self._look_empty()
         seat.pid = None
         reason = seat.killed or _reason(code)
-        self._tell(Death(seat.token, reason, running, code))
+        self._tell(Death(seat.token, reason, running, code, seat.killed is not None))
         if not seat.joined.done():
             text = error or f"its process {reason} before it had joined"
             seat.joined.set_exception(WorkerStartFailed(f"worker {seat.name!r} could not start: {text}"))

@@ -88,10 +88,11 @@ class Invariants:
             for entry in worker.inflight.values():
                 self._before.append((entry, entry.rare.deaths, host.waits(entry.task_id, entry.fence)))
 
-    def after_loss(self, running: list[str] | None) -> None:
+    def after_loss(self, running: list[str] | None, ordered: bool) -> None:
         """Only what was running is blamed; where nobody can know, what was on its way to the worker may be as well."""
         for entry, deaths, waited in self._before:
             if entry.rare.deaths > deaths:
+                demand(not ordered, f"{entry.task_id} was blamed for a death that was ordered")
                 demand(not waited, f"{entry.task_id} was blamed for a death and had not begun")
                 demand(running is None or entry.task_id in running, f"{entry.task_id} was blamed and known not to run")
 

@@ -144,13 +144,13 @@ class Manager:
 
     # -- what the shell finds out -----------------------------------------------------------------
 
-    def lost(self, identity: str, reason: str, running: list[str] | None = None) -> None:
-        """A peer is gone; of a local worker's tasks it is known which were running."""
+    def lost(self, identity: str, reason: str, running: list[str] | None = None, ordered: bool = False) -> None:
+        """A peer is gone; of a local worker's tasks it is known which were running, and whether it was told to end."""
         if self.peers.pop(identity, None) is not None:
             self.world.note("lost", identity, running)
             self.invariants.before_loss(identity)
-            self.dispatcher.lost(identity, self.world.clock.now, reason, running)
-            self.invariants.after_loss(running)
+            self.dispatcher.lost(identity, self.world.clock.now, reason, running, ordered)
+            self.invariants.after_loss(running, ordered)
             self.step()
 
     def expect(self, seat: str, info: WorkerInfo) -> None:
@@ -204,7 +204,7 @@ class Manager:
     def _kill(self, command: Kill) -> None:
         peer = self.peers.get(command.worker_id)
         if peer is not None and peer.actor.local:
-            self.world.clock.after(0.002, self.world.kill, peer.actor)
+            self.world.clock.after(self.world.random.choice((0.002, 0.5)), self.world.kill, peer.actor)
         else:
             self.lost(command.worker_id, command.reason)
 

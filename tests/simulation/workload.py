@@ -85,7 +85,7 @@ class Workload:
         attempt.stubborn = chance > 0.9
         timeout = attempt.spec.timeout
         if chance < 0.015:
-            worker.later(seconds, self._world.kill, worker)
+            worker.later(seconds, self._world.kill, worker, False)
             return
         if chance < 0.03 and timeout is not None:
             seconds = 20.0  # does not stop, and tells nobody that it overran

@@ -163,7 +163,7 @@ class World:
             actor.link.restore()
             actor.connected()
 
-    def _die(self, worker: Worker | None = None) -> None:
+    def _die(self, worker: Worker | None = None, ordered: bool = False) -> None:
         alive = [one for one in self._alive() if not one.stalled]
         if worker is None and alive:
             worker = self.random.choice(alive)
@@ -177,7 +177,7 @@ class World:
         if worker.local:
             # The supervisor says first that another is coming, then how this one ended.
             self._replace(worker)
-            self.clock.after(self.random.random() * 0.003, self._bury, worker, running)
+            self.clock.after(self.random.random() * 0.003, self._bury, worker, running, ordered)
         else:
             self.clock.after(self.random.choice((0.003, 2.0)), self._bury, worker, None)
             if self.random.random() < 0.7:
@@ -194,14 +194,14 @@ class World:
     def _forget_seat(self, seat: str) -> None:
         self.manager.dispatcher.roster.expected.pop(seat, None)
 
-    def _bury(self, worker: Worker, running: list[str] | None) -> None:
+    def _bury(self, worker: Worker, running: list[str] | None, ordered: bool = False) -> None:
         worker.link.cut()
-        self.manager.lost(worker.identity, "was killed by signal 9", running)
+        self.manager.lost(worker.identity, "was killed by signal 9", running, ordered)
 
-    def kill(self, worker: Worker) -> None:
-        """The supervisor ends a worker."""
+    def kill(self, worker: Worker, ordered: bool = True) -> None:
+        """A worker is ended: by the supervisor, or (not ``ordered``) by a task of its own."""
         if worker.alive:
-            self._die(worker)
+            self._die(worker, ordered)
 
     def ended(self, worker: Worker) -> None:
         """A worker has ended in order."""

@@ -73,6 +73,7 @@ class Attendance:
         rare = entry.rare
         if rare is not NOTHING_RARE:
             rare.suspect = False
+            rare.excused = 0
             if rare.forfeit is not None:
                 entry.attempts -= rare.forfeit.attempts
                 rare.deaths -= rare.forfeit.deaths
@@ -122,9 +123,9 @@ class Attendance:
             self._shortage.gone(worker.profile, now)
             self._backlog.touch(worker.profile)
 
-    def lost(self, worker_id: str, now: float, reason: str, running: Sequence[str] | None) -> None:
+    def lost(self, worker_id: str, now: float, reason: str, running: Sequence[str] | None, ordered: bool) -> None:
         """The worker is gone. ``running`` are the tasks that it was running, where that is known for certain: not those
-        that waited for others."""
+        that waited for others. ``ordered``: it was told to end, if perhaps before it came back and has this record."""
         worker = self._roster.workers.get(worker_id)
         if worker is None:
             return
@@ -132,8 +133,10 @@ class Attendance:
         waited = {worker.inflight[task_id] for task_id in worker.parked if task_id in worker.inflight}
         if running is not None:
             waited.difference_update(begun)  # went on, and its word of that was lost with the worker
+        else:
+            waited = {entry for entry in waited if self._setbacks.excuses(entry)}
         blamed = {entry for entry in begun if entry not in waited}
-        if worker.condemned:
+        if worker.condemned or ordered:
             # It was asked to end for the sake of some; the others did nothing.
             guilty = {entry for entry in blamed if entry.cancelling or entry.rare.overrun}
             waited, blamed = waited | (blamed - guilty), guilty

@@ -110,9 +110,10 @@ class Dispatcher:
         """The worker takes no new work; what it has begun it finishes."""
         self._attendance.leaving(worker_id, now)
 
-    def lost(self, worker_id: str, now: float, reason: str, running: Sequence[str] | None = None) -> None:
-        """The worker is gone. ``running`` are the tasks that it had begun, where that is known for certain."""
-        self._attendance.lost(worker_id, now, reason, running)
+    def lost(self, worker_id: str, now: float, reason: str, running: Sequence[str] | None = None, ordered: bool = False) -> None:
+        """The worker is gone. ``running`` are the tasks that it had begun, where that is known for certain. ``ordered``: it
+        was made to end, for the sake of what did not stop; nothing else is to blame."""
+        self._attendance.lost(worker_id, now, reason, running, ordered)
 
     def hand_back(self, worker_id: str, ids: Sequence[str], fences: Sequence[int], now: float) -> None:
         """The worker has not begun these and will not."""

@@ -52,6 +52,7 @@ class Rare:
         "deaths",
         "depth",
         "event",
+        "excused",
         "followers",
         "forfeit",
         "leader",
@@ -75,6 +76,7 @@ class Rare:
         self.stand_in: Entry | None = None  # that fallback
         self.stand_in_for: Entry | None = None  # the failed task whose outcome this one's will be
         self.forfeit: Forfeit | None = None
+        self.excused = 0  # how many deaths of remote workers it was not blamed for, since it waited for other tasks
         self.suspect = False  # may have killed a worker: runs again alone
         self.overrun = False  # its worker is being ended, since it did not stop at its timeout
 

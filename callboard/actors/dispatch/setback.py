@@ -109,6 +109,15 @@ class Setbacks:
 
     # -- by deaths ----------------------------------------------------------------------------
 
+    def excuses(self, entry: Entry) -> bool:
+        """Whether a task that waited for others when its worker could no longer be reached is taken to be innocent.
+
+        It may have gone on, and its word of that have been lost with the worker: so not when it happens time and again.
+        """
+        rare = entry.own_rare()
+        rare.excused += 1
+        return rare.excused <= self._max_worker_deaths
+
     def blame(self, entry: Entry, reason: str, ambiguous: bool, now: float) -> None:
         """The task was running when its worker died, perhaps (``ambiguous``) one of several that were."""
         rare = entry.own_rare()

@@ -353,3 +353,60 @@ def test_a_parent_that_waits_since_before_lends_its_slot() -> None:
     board.dispatcher.park("ada", "parent", True, board.now)
     board.submit(task("child"), again=True)
     assert board.where["child"] == "ada"
+
+
+# -- whose fault it is -----------------------------------------------------------------------------------
+
+
+def test_nothing_is_blamed_for_a_death_that_was_ordered_whatever_the_record_says() -> None:
+    board = Board(max_worker_deaths=1)
+    board.worker("ada", slots=2)
+    board.submit(task("one"), task("two"))
+    board.dispatcher.lost("ada", board.now, "was ended", ["one", "two"], ordered=True)
+    board.worker("bob", slots=2)
+    assert board.status("one", "two") == [RUNNING, RUNNING] and board.where["one"] == "bob"
+    board.lose("bob", ["one"])
+    assert board.status("one", "two") == [TaskStatus.FAILED, TaskStatus.PENDING]
+
+
+def waiting_and_lost(board: Board, name: str, running: list[str] | None = None) -> None:
+    """The task begins to wait on a worker, of which nothing more is heard."""
+    board.worker(name)
+    assert board.where["parent"] == name
+    board.dispatcher.park(name, "parent", True, board.now)
+    board.dispatcher.lost(name, board.now, "cannot be reached any more", running)
+    board.step()
+
+
+def test_a_task_that_goes_on_and_kills_remote_workers_is_given_up() -> None:
+    board = Board(max_worker_deaths=2)
+    board.submit(task("parent"))
+    deaths = 0
+    while board.status("parent") != [TaskStatus.FAILED]:
+        deaths += 1
+        assert deaths <= 4
+        waiting_and_lost(board, f"remote-{deaths}")
+    failure = board.dispatcher.entry("parent").failure
+    assert deaths == 4 and failure is not None and failure.type_name == "WorkerDied"
+
+
+def test_a_waiting_task_is_never_blamed_for_a_local_worker_that_notes_what_it_runs() -> None:
+    board = Board(max_worker_deaths=2)
+    board.submit(task("parent"))
+    for number in range(9):
+        waiting_and_lost(board, f"local-{number}", running=[])
+    assert board.status("parent") == [TaskStatus.PENDING] and board.dispatcher.entry("parent").rare.deaths == 0
+
+
+def test_a_waiting_task_whose_worker_comes_back_has_killed_nobody() -> None:
+    board = Board(max_worker_deaths=2)
+    board.submit(task("parent"))
+    board.worker("remote")
+    fence = board.dispatcher.entry("parent").fence
+    for _ in range(9):
+        board.dispatcher.park("remote", "parent", True, board.now)
+        board.dispatcher.lost("remote", board.now, "cannot be reached any more")
+        board.step()
+        board.join("remote", held=[("parent", fence)])
+        assert board.running("remote") == ["parent"]
+    assert board.dispatcher.entry("parent").rare.deaths == 0
