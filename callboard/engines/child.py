@@ -1,4 +1,4 @@
-"""The other side of `processes`: what runs in a child."""
+"""The other side of `children`: what runs in a child."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pickle
 import queue
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from callboard.engines.children import LENGTH, read_frame
 from callboard.engines.job import Job
 from callboard.engines.perform import perform
-from callboard.engines.processes import LENGTH, read_frame
 from callboard.messages.failure import Failure
 from callboard.messages.payload import dumps_small
 
@@ -36,8 +36,13 @@ def main(read: int, write: int) -> None:
 
         while (request := requests.get()) is not None:
             busy.set()
-            _carry_out(request, tell, say)
+            answer = _carry_out(request, tell)
+            _flush()  # who called sees what the task printed, and not only when this process ends
             busy.clear()
+            try:
+                say(*answer)
+            except Exception as error:  # whatever the user's result raises when it is pickled
+                say("raised", Failure.of(error).model_dump_json())
 
 
 def _listen(read: int, requests: queue.SimpleQueue[bytes | None], busy: threading.Event) -> None:
@@ -52,20 +57,24 @@ def _listen(read: int, requests: queue.SimpleQueue[bytes | None], busy: threadin
                 return
 
 
-def _carry_out(request: bytes, tell: Any, say: Any) -> None:
+def _carry_out(request: bytes, tell: Callable[..., None]) -> tuple[str, Any]:
+    """What is to be said of a job at its end."""
     try:
         task, arguments, attempt, undo = pickle.loads(request)
     except Exception as error:  # what the user's classes raise when they are rebuilt
-        say("raised", Failure.of(error).model_dump_json())
-        return
+        return "raised", Failure.of(error).model_dump_json()
     ending = perform(Job(0, task.name, task, arguments, attempt, undo), tell)
     if isinstance(ending.error, SystemExit):
-        sys.stdout.flush()
+        _flush()
         os._exit(ending.error.code if isinstance(ending.error.code, int) else 1)
     if ending.error is not None:
-        say("raised", Failure.of(ending.error).model_dump_json())
-        return
-    try:
-        say("returned", ending.outcome)
-    except Exception as error:  # whatever the user's result raises when it is pickled
-        say("raised", Failure.of(error).model_dump_json())
+        return "raised", Failure.of(ending.error).model_dump_json()
+    return "returned", ending.outcome
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # there is none, its reader is gone, or the task closed it
+            continue

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from callboard.engines.crew import Crew
 from callboard.engines.judge import Judge
@@ -29,10 +29,12 @@ class Executor(ABC):
 
     ``state`` (a `StateManager`, or the URL of a store) keeps what happens, so that a run can be resumed after a crash;
     without one a run lives and dies with its process. ``emitter`` is told of ``flow.*``, and of what tasks `notify`.
+    What it opened or began itself is let go by `close`, or by leaving a ``with`` block; runs must have ended by then.
     """
 
     def __init__(self, *, state: StateManager | str | None = None, emitter: EventEmitter | None = None) -> None:
         self.state = StateManager(state) if isinstance(state, str) else state
+        self._owns_state = isinstance(state, str)
         self._judge = Judge(emitter, Remembered(self.state))
         self._runs: dict[str, FlowRun] = {}
         self._lock = threading.Lock()
@@ -40,6 +42,17 @@ class Executor(ABC):
     @abstractmethod
     def crew(self, run: FlowRun) -> Crew:
         """Who carries out the jobs of a run."""
+
+    def close(self) -> None:
+        """Close the state where it was given as a URL."""
+        if self._owns_state and self.state is not None:
+            self.state.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     # -- running ------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Iterable
 
-from callboard.engines.job import Job
+from callboard.engines.job import Ending, Job
 from callboard.engines.perform import perform
 from callboard.engines.run import FlowRun
 
@@ -46,10 +46,14 @@ class ThreadCrew:
         for _ in range(self._threads):
             self.queue.put(None)
 
+    def perform(self, job: Job) -> Ending:
+        """Carry one job out, in a thread of its own."""
+        return perform(job, self.run.tell)
+
     def work(self) -> None:
         """Carry out jobs until there are no more; a thread whose job nobody waits for ends with it."""
         while (job := self.queue.get()) is not None:
-            ending = perform(job, self.run.tell)
+            ending = self.perform(job)
             if job.cancelled:
                 return
             self.run.done(job, ending)

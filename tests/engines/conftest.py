@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from callboard.engines import AsyncExecutor, DistributedExecutor, Executor, ParallelExecutor, SyncExecutor
+from callboard.engines.children import Children
 from callboard.playground import Playground
 
 KINDS = ("sync", "threads", "processes", "async", "distributed")
@@ -15,6 +16,7 @@ ELSEWHERE = ("processes", "distributed")
 """Where an instance does not outlive an attempt."""
 
 _stages: list[Playground] = []
+_children = Children(2)
 
 
 def make_executor(kind: str, **options: Any) -> Executor:
@@ -26,8 +28,20 @@ def make_executor(kind: str, **options: Any) -> Executor:
     if kind == "threads":
         return ParallelExecutor(max_workers=2, **options)
     if kind == "processes":
-        return ParallelExecutor(max_workers=2, processes=True, **options)
+        return with_children(ParallelExecutor(max_workers=2, processes=True, **options))
     return AsyncExecutor(max_workers=2, **options)
+
+
+def with_children(executor: ParallelExecutor) -> ParallelExecutor:
+    """One executor's child processes serve the next: beginning them is most of a test's time."""
+    executor._children = _children
+    return executor
+
+
+@pytest.fixture(scope="session", autouse=True)
+def children() -> Iterator[None]:
+    yield
+    _children.close()
 
 
 @pytest.fixture(scope="session")
