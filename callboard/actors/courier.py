@@ -89,9 +89,7 @@ class Peer:
         dependents: dict[int, tuple[str, ...]] = {}
         new_values: list[str] = []
         for row, entry in enumerate(entries):
-            submission = entry.submission
-            assert submission is not None
-            payloads.append(submission.payload)  # type: ignore[arg-type]
+            payloads.append(entry.payload)  # type: ignore[arg-type]
             category = entry.category
             number = category.number
             numbers.append(number)
@@ -107,9 +105,10 @@ class Peer:
             if entry.failures:
                 failures[row] = entry.failures
                 elapsed[row] = now - (entry.rare.begun or now)
-            if submission.dependencies:
-                dependents[row] = submission.dependencies
-            if submission.shares:
+            submission = entry.submission
+            if submission is not None:
+                if submission.dependencies:
+                    dependents[row] = submission.dependencies
                 new_values += [value_id for value_id in submission.shares if value_id not in self._known_values]
                 self._known_values.update(submission.shares)
             if entry.rare.event is not None:
@@ -211,12 +210,10 @@ class Peer:
 
 def burden(entry: Entry, ledger: Ledger, counted: set[str]) -> int:
     """What a task to be assigned weighs in a message; shared values that are ``counted`` already weigh nothing."""
+    weighs = weight(entry.payload)  # type: ignore[arg-type]
     submission = entry.submission
-    assert submission is not None
-    weighs = weight(submission.payload)  # type: ignore[arg-type]
-    if submission.dependencies:
+    if submission is not None:
         weighs += sum(100 + weight(ledger.entries[task_id].output) for task_id in submission.dependencies)
-    if submission.shares:
         weighs += sum(weight(ledger.values.packed(value_id)) for value_id in submission.shares if value_id not in counted)
         counted.update(submission.shares)
     return weighs if entry.rare.event is None else weighs + 4096 + weight(entry.rare.rich)

@@ -116,7 +116,7 @@ class Inquiry:
     def _open_dependencies(self, entry: Entry) -> list[str]:
         lines = [f"it waits for {entry.waiting_for} dependency(ies):"]
         entries = self._dispatcher.ledger.entries
-        for task_id in entry.submission.dependencies if entry.submission else ():
+        for task_id in entry.dependencies:
             dependency = entries.get(task_id)
             if dependency is None:
                 lines.append(f"  {task_id}: nobody has submitted it")
@@ -134,8 +134,8 @@ class Inquiry:
         else:
             names = ", ".join(f"{worker.info.name!r} ({len(worker.inflight)} of {worker.info.slots} slots taken)" for worker in able[:20])
             lines.append(f"who could take it: {names}")
-        if (entry.order, entry) in requirement.ready:
-            lines.append(f"{requirement.ready.bisect_left((entry.order, entry))} task(s) of the same needs are before it")
+        if entry.order in requirement.ready:
+            lines.append(f"{requirement.ready.bisect_left(entry.order)} task(s) of the same needs are before it")
         else:
             lines.append(
                 f"it waits to be tried again after {entry.failures} failure(s)" if entry.failures else "it is about to be assigned"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
@@ -13,8 +14,8 @@ from callboard.flows.spec import intern_spec
 from callboard.flows.task import Task
 from callboard.messages.code import Code, capture
 from callboard.messages.errors import InvalidTask
-from callboard.messages.payload import Payload, dumps
-from callboard.messages.shared import SharedValue, shared_in
+from callboard.messages.payload import Payload, dumps, is_plain
+from callboard.messages.shared import shared_in
 from callboard.messages.task import Reference, Submission, TaskSpec, WorkKind, fresh_id
 
 P = ParamSpec("P")
@@ -80,7 +81,15 @@ class FunctionTask(Task):
         """The arguments of the function that undoes."""
         return Signature((), (), False) if self.revert_function is None else signature_of(self.revert_function)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # What is declared anew shares no longer what the others of its maker do.
+        self.__dict__.pop("_made_by", None)
+        super().__setattr__(name, value)
+
     def _submission_as(self, task_id: str) -> Submission:
+        maker: Maker | None = self.__dict__.get("_made_by")
+        if maker is not None:
+            return maker.call().submission(task_id, self.args, self.kwargs)
         # The function's code and the arguments, with a `Reference` in place of each Task.
         code = capture(self.function, self._label())
         kwargs = self.kwargs
@@ -134,10 +143,25 @@ class Maker:
         self.function = function
         self.declared = dict(declared)
         self.pattern = FunctionTask(function, **self.declared)  # says at once what cannot work
+        self._fields = dict(vars(self.pattern))
+        if not self._fields.keys() & _OWN:
+            self._fields["_made_by"] = self
+        self._call: Call | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> FunctionTask:
         """A task that calls the function with these arguments; Tasks among them are waited for."""
-        return FunctionTask(self.function, *args, kwargs=kwargs, **self.declared)
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(value, Task):
+                return FunctionTask(self.function, *args, kwargs=kwargs, **self.declared)
+        made = FunctionTask.__new__(FunctionTask)
+        made.__dict__.update(self._fields, args=args, kwargs=kwargs)
+        return made
+
+    def call(self) -> Call:
+        """What all these tasks share when they travel."""
+        if self._call is None:
+            self._call = Call.of(self.pattern)
+        return self._call
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.function, self.declared)
@@ -183,33 +207,47 @@ def task(function: Callable[..., Any] | None = None, /, **declared: Any) -> Any:
     return cast(TaskFunction[..., Any], function)
 
 
-class _Call(NamedTuple):
-    function: weakref.ref[Any]
+class Call(NamedTuple):
+    """What depends on the function and its declaration alone, made once for all calls."""
+
     spec: TaskSpec
     code: Code
     name: str
     what: str
 
+    @classmethod
+    def of(cls, pattern: FunctionTask) -> Call:
+        """The calls of a function that is declared so."""
+        code = capture(pattern.function, f"function {pattern.name!r}")
+        return cls(pattern.spec(code), code, pattern.name, f"an argument of {pattern.name!r}")
 
-_calls: dict[int, _Call] = {}
-_LOOKED_UP = (Task, SharedValue)
-"""What a worker gets something else for: the output of the task, the value."""
+    def submission(self, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
+        """What travels of a call that waits for no other task. Raises `CannotPickle`."""
+        if not args and not kwargs:
+            return Submission(task_id, self.name, self.spec, _NO_ARGUMENTS, (), self.code)
+        values = (*args, *kwargs.values()) if kwargs else args
+        for value in values:
+            if not is_plain(value):
+                payload = dumps((args, kwargs, {}), self.what)
+                return Submission(task_id, self.name, self.spec, payload, (), self.code, shares=shared_in(values))
+        return Submission(task_id, self.name, self.spec, pickle.dumps((args, kwargs, {}), 5), (), self.code)
+
+
+_NO_ARGUMENTS = pickle.dumps(((), {}, {}), 5)
+_OWN = frozenset({"metadata", "fallback", "input_data", "dependencies", "idempotency_key"})
+"""What a declaration may say that a submission has beside its spec and its arguments."""
+_calls: dict[int, tuple[weakref.ref[Any], Call]] = {}
 
 
 def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
     """What travels of the call ``function(*args, **kwargs)``; what depends on the function alone is made once. Thread-safe."""
-    call = _calls.get(id(function))
-    if call is None or call.function() is not function:
-        call = _remember(function)
-    for value in args:
-        if isinstance(value, _LOOKED_UP):
+    known = _calls.get(id(function))
+    call = known[1] if known is not None and known[0]() is function else _remember(function)
+    for value in (*args, *kwargs.values()) if kwargs else args:
+        if isinstance(value, Task):
             break
     else:
-        for value in kwargs.values():
-            if isinstance(value, _LOOKED_UP):
-                break
-        else:
-            return Submission(fresh_id(), call.name, call.spec, dumps((args, kwargs, {}), call.what), (), call.code)
+        return call.submission(fresh_id(), args, kwargs)
     sources = tuple(value for value in (*args, *kwargs.values()) if isinstance(value, Task))
     dependencies = tuple(dict.fromkeys(source.id for source in sources))
     shares = shared_in((*args, *kwargs.values()))
@@ -218,19 +256,16 @@ def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
     return Submission(fresh_id(), call.name, call.spec, payload, dependencies, call.code, shares=shares, sources=sources)
 
 
-def _remember(function: Callable[..., Any]) -> _Call:
+def _remember(function: Callable[..., Any]) -> Call:
     if not callable(function):
         raise InvalidTask(f"a call needs a function, not {function!r}")
     maker = getattr(function, "task", None)
-    pattern = maker.pattern if isinstance(maker, Maker) else FunctionTask(function)
-    code = capture(function, f"function {pattern.name!r}")
-    what = f"an argument of {pattern.name!r}"
+    call = Call.of(maker.pattern if isinstance(maker, Maker) else FunctionTask(function))
     key = id(function)
     try:
-        reference = weakref.ref(function, lambda _: _calls.pop(key, None))
-    except TypeError:  # cannot be watched, so it is looked at anew each time
-        return _Call(cast("weakref.ref[Any]", lambda: None), pattern.spec(code), code, pattern.name, what)
-    call = _calls[key] = _Call(reference, pattern.spec(code), code, pattern.name, what)
+        _calls[key] = weakref.ref(function, lambda _: _calls.pop(key, None)), call
+    except TypeError:
+        pass  # cannot be watched, so it is looked at anew each time
     return call
 
 

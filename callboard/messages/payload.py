@@ -22,6 +22,7 @@ LIFT_DEPTH = 2
 LIFT_ITEMS = 64
 """How deep, and in how large containers, large bytes are looked for: arguments and outputs, not the whole of any data."""
 _CONTAINERS = frozenset((tuple, list, dict))
+_NUMBERS = frozenset((int, float, bool, type(None)))
 
 
 def dumps_small(value: Any) -> bytes:
@@ -38,7 +39,7 @@ def dumps_small(value: Any) -> bytes:
 def dumps(value: Any, what: str) -> Payload:
     """Pickle ``value``, large buffers out of band and uncopied; `CannotPickle` names ``what`` it was."""
     kind = type(value)
-    if kind is int or kind is float or kind is bool or value is None or (kind is str and len(value) < OUT_OF_BAND):
+    if is_plain(value):
         return pickle.dumps(value, 5)
     if kind is bytes or (kind in _CONTAINERS and value and len(value) <= LIFT_ITEMS and _holds_large(value, LIFT_DEPTH)):
         value = _lifted(value, LIFT_DEPTH, {})
@@ -63,6 +64,12 @@ def dumps(value: Any, what: str) -> Payload:
     except Exception as error:
         raise CannotPickle(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
     return [data, *buffers] if buffers else data
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is a number or a short text: of such `pickle.dumps` makes what `dumps` makes, and sooner."""
+    kind = type(value)
+    return kind in _NUMBERS or (kind is str and len(value) < OUT_OF_BAND)
 
 
 class _Apart:

@@ -59,7 +59,7 @@ def test_an_assignment_has_all_that_a_worker_needs(peer: Peer) -> None:
     message, payloads = manager.assign(peer, first, second)
     assert message.ids == [first.task_id, second.task_id] and message.names == ["first", "abs"] and message.epoch == "epoch"
     assert message.times == [1_700_000_000] * 2 and len(message.specs or {}) == 2
-    assert payloads[0] == first.submission.payload if first.submission else False
+    assert payloads[0] == first.payload
     assert message.codes == list(manager.codes) and payloads[-1] == manager.codes[message.codes[0]]
 
 

@@ -62,9 +62,8 @@ class Invariants:
         for entry in command.entries:
             self._nonces[entry.task_id] = self._world.nonce()
             demand(entry.worker is worker, f"{entry.task_id} was assigned and is not at the worker")
-            demand(entry.submission is not None, f"{entry.task_id} has ended and was assigned")
-            assert entry.submission is not None
-            for task_id in entry.submission.dependencies:
+            demand(entry.payload is not None, f"{entry.task_id} has ended and was assigned")
+            for task_id in entry.dependencies:
                 needed = ledger.entries.get(task_id)
                 demand(needed is not None and needed.output is not None, f"{entry.task_id} was assigned without {task_id}")
         return [self._nonces[entry.task_id] for entry in command.entries]
@@ -146,7 +145,7 @@ class Invariants:
 
     def _ready(self, entry: Entry) -> bool:
         requirement = entry.category.requirement
-        return (entry.order, entry) in requirement.ready or entry in requirement.suspects
+        return entry.order in requirement.ready or entry in requirement.suspects
 
     def _pends(self, entry: Entry) -> None:
         rare = entry.rare
@@ -162,9 +161,8 @@ class Invariants:
 
     def _waits(self, entry: Entry) -> None:
         ledger = self._dispatcher.ledger
-        assert entry.submission is not None
         count = 0
-        for task_id in set(entry.submission.dependencies):
+        for task_id in set(entry.dependencies):
             needed = ledger.entries.get(task_id)
             if needed is None:
                 count += 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from callboard.messages.codec import Packed
+from callboard.messages.codec import Large, Packed
 from callboard.messages.failure import Failure
+from callboard.messages.payload import Payload
 from callboard.messages.status import FINAL, TASK_TRANSITIONS, TaskStatus, check_transition
 from callboard.messages.task import Submission, TaskSpec
 
@@ -114,6 +115,7 @@ class Entry:
         "needs",
         "order",
         "output",
+        "payload",
         "rare",
         "status",
         "submission",
@@ -131,7 +133,9 @@ class Entry:
     ) -> None:
         self.task_id = submission.task_id
         self.name = submission.name
-        self.submission: Submission | None = submission
+        self.payload: Payload | Large | None = submission.payload  # until it has ended
+        # The rest of it is kept only where there is any, which is seldom, and until the task has ended.
+        self.submission: Submission | None = submission if _says_more(submission) else None
         self.client = client
         self.category = category
         self.order = sequence - category.spec.priority * PRIORITY
@@ -155,6 +159,11 @@ class Entry:
         self.timer: Timer | None = None  # its one deadline: to expire, to be tried again, to be stopped
         self.rare = rare
 
+    @property
+    def dependencies(self) -> tuple[str, ...]:
+        """The ids that it depends on, as long as it is open."""
+        return self.submission.dependencies if self.submission is not None else ()
+
     def own_rare(self) -> Rare:
         """The rare part, made when first needed."""
         if self.rare is NOTHING_RARE:
@@ -176,3 +185,7 @@ class Entry:
         if self.status is RUNNING and self.worker is not None and not self.worker.is_running(self):
             return PENDING
         return self.status
+
+
+def _says_more(submission: Submission) -> bool:
+    return bool(submission.dependencies or submission.fallback is not None or submission.idempotency_key is not None or submission.shares)

@@ -48,16 +48,17 @@ class Ledger:
         Raises `DependencyCycle` or `UnknownValue`, and has then not entered it.
         """
         submission = entry.submission
-        assert submission is not None
-        if submission.shares or submission.fallback is not None:
+        unknown: Sequence[str] = ()
+        if submission is not None:
             self.values.use(submission)
-        unknown = self._find(entry, submission.dependencies) if submission.dependencies else ()
+            if submission.dependencies:
+                unknown = self._find(entry, submission.dependencies)
         waiting = self.awaited.get(entry.task_id) if self.awaited else None
         if waiting:
             entry.dependents = list(waiting)
             for dependent in waiting:
                 dependent.needs.append(entry)
-        if submission.dependencies or entry.rare.leader is not None:
+        if submission is not None and (submission.dependencies or entry.rare.leader is not None):
             circle = self.levels.place(entry)
             if circle is not None:
                 for dependent in waiting or ():
@@ -69,7 +70,7 @@ class Ledger:
         if waiting:
             del self.awaited[entry.task_id]
             entry.users = len(waiting)
-        return self._wire(entry, unknown) if submission.dependencies else None
+        return self._wire(entry, unknown) if unknown or entry.needs else None
 
     def _find(self, entry: Entry, dependencies: tuple[str, ...]) -> list[str]:
         """Look up what the task needs, once; returns the ids of what is not here yet."""
@@ -110,12 +111,10 @@ class Ledger:
         """An open task has ended: remember it within bounds; returns those that waited for it."""
         self.open -= 1
         submission = entry.submission
-        entry.submission = None
+        entry.submission = entry.payload = None
         if submission is not None:
-            if submission.dependencies:
-                self._unwire(entry, submission.dependencies)
-            if submission.shares or submission.fallback is not None:
-                self.values.release(submission)
+            self._unwire(entry, submission.dependencies)
+            self.values.release(submission)
         self._recent.append(entry)
         dependents = entry.dependents
         entry.dependents = None
@@ -168,5 +167,4 @@ class Ledger:
 
     def unknown_ids(self, entry: Entry) -> list[str]:
         """The ids that a task waits for and that nobody has submitted."""
-        assert entry.submission is not None
-        return [task_id for task_id in entry.submission.dependencies if task_id not in self.entries]
+        return [task_id for task_id in entry.dependencies if task_id not in self.entries]

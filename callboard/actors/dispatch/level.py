@@ -22,8 +22,7 @@ class Levels:
 
     def place(self, entry: Entry) -> list[str] | None:
         """Give a new task its level; returns the circle that it would close, each depending on the next, or None."""
-        assert entry.submission is not None
-        if entry.task_id in entry.submission.dependencies:
+        if entry.task_id in entry.dependencies:
             return [entry.task_id, entry.task_id]
         sources = list(self._before(entry))
         if next(self._after(entry), None) is None:

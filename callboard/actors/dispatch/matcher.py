@@ -97,7 +97,10 @@ class Matcher:
     def _top_up(self, worker: WorkerRecord, requirement: Requirement, sharing: dict[Requirement, int], now: float) -> bool:
         """Fill one worker's share; False when the next task may not be sent ahead to anybody."""
         ready = requirement.ready
-        category = ready[0][1].category
+        first = requirement.first()
+        if first is None:
+            return False
+        category = first.category
         allowed = ahead_allowed(category.mean, category.timeout)
         if allowed == 0 or category.breaker_key is not None:
             return False
@@ -110,7 +113,8 @@ class Matcher:
             left = sum(len(profile.spare) for profile in requirement.met_by)
         sharing[requirement] = left - 1
         for _ in range(min(room, -(-len(ready) // max(1, left)))):
-            if not ready or ready[0][1].category is not category:
+            first = requirement.first()
+            if first is None or first.category is not category:
                 break
             self.assign(worker, requirement.pop(), now)
         return True

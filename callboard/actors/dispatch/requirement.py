@@ -38,6 +38,7 @@ class Requirement:
     """A role and the least levels of skills, the ready tasks that need them, and the profiles that have them."""
 
     __slots__ = (
+        "_entries",
         "_offers",
         "met_by",
         "number",
@@ -57,7 +58,8 @@ class Requirement:
         self._offers = offers  # of everybody
         self.role = role
         self.skills = skills
-        self.ready: SortedList = SortedList()  # of (order, entry); orders are unique, so entries are never compared
+        self.ready: SortedList = SortedList()  # the orders of the ready tasks
+        self._entries: dict[Order, Entry] = {}  # the ready tasks by them: pairs in the list would be objects of their own
         self.top: Order | None = None  # the order of the first of the ready
         self.profiles: list[tuple[tuple[int, int], Profile]] = []  # by cost
         self.met_by: dict[Profile, None] = {}  # the same, to be united with others
@@ -92,19 +94,17 @@ class Requirement:
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Put tasks among the ready."""
-        rows = []
+        rows = {}
         for entry in entries:
             if entry.rare.suspect:
                 self.suspects[entry] = None
             else:
-                rows.append((entry.order, entry))
-        if len(rows) == 1:
-            self.ready.add(rows[0])
-        elif rows:
-            self.ready.update(rows)
-        else:
+                rows[entry.order] = entry
+        if not rows:
             return
-        top = self.ready[0][0]
+        self._entries.update(rows)
+        self.ready.update(rows)
+        top = self.ready[0]
         if self.top is None or top < self.top:
             # What comes behind the first changes nothing for anybody.
             self.top = top
@@ -118,8 +118,9 @@ class Requirement:
         if entry.rare.suspect:
             self.suspects.pop(entry, None)
         else:
-            self.ready.discard((entry.order, entry))
-            self.top = self.ready[0][0] if self.ready else None
+            if self._entries.pop(entry.order, None) is not None:
+                self.ready.remove(entry.order)
+                self.top = self.ready[0] if self.ready else None
 
     @property
     def backlog(self) -> int:
@@ -128,14 +129,18 @@ class Requirement:
 
     def all_ready(self) -> list[Entry]:
         """All that is ready."""
-        return [entry for _, entry in self.ready] + list(self.suspects)
+        return [*map(self._entries.__getitem__, self.ready), *self.suspects]
 
     def pop(self) -> Entry:
         """Take the next task."""
         ready = self.ready
-        entry: Entry = ready.pop(0)[1]
-        self.top = ready[0][0] if ready else None
+        entry = self._entries.pop(ready.pop(0))
+        self.top = ready[0] if ready else None
         return entry
+
+    def first(self) -> Entry | None:
+        """The next task, which stays where it is; None when nothing is ready."""
+        return self._entries[self.top] if self.top is not None else None
 
     def idle_worker(self) -> WorkerRecord | None:
         """The least skilled idle worker that qualifies; among equals the longest idle, then the first to have joined."""

@@ -42,6 +42,8 @@ class Values:
 
     def use(self, submission: Submission) -> None:
         """A task or a rule needs its values from now on. Raises `UnknownValue`, and has then done nothing."""
+        if not submission.shares and submission.fallback is None:
+            return
         needed = list(_needed(submission))
         missing = [value_id for value_id in needed if value_id not in self._values]
         if missing:
@@ -54,6 +56,8 @@ class Values:
 
     def release(self, submission: Submission) -> None:
         """It needs them no longer."""
+        if not submission.shares and submission.fallback is None:
+            return
         for value_id in _needed(submission):
             self._values[value_id].users -= 1
             self._look(value_id)
