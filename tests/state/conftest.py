@@ -9,35 +9,19 @@ import pytest
 
 from callboard.state.address import open_store
 from callboard.state.store import Store
-from tests.state.server import PostgresServer, RedisServer, ServerMissing, wipe_postgres, wipe_redis
+from tests.state.server import PostgresServer, RedisServer, serving, wipe_postgres, wipe_redis
 
 SHARED = ("sqlite", "postgresql", "redis")
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    try:
-        server = RedisServer()
-    except ServerMissing as missing:
-        pytest.skip(str(missing))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
+    yield from serving(RedisServer)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    try:
-        server = PostgresServer()
-    except ServerMissing as missing:
-        pytest.skip(str(missing))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
+    yield from serving(PostgresServer)
 
 
 def url_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:

@@ -9,16 +9,17 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import pytest
 
 READY_SECONDS = 30.0
-
-
-class ServerMissing(Exception):
-    """The program of a server is not installed."""
+STARTS = 3
+"""How often a first start is tried: a free port may be taken by another program before the server has it."""
 
 
 def free_port() -> int:
@@ -31,7 +32,7 @@ class Server:
     """A server process and its folder. ``start`` returns once it answers; after ``stop`` it may start again."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = 0
         self.folder = Path(tempfile.mkdtemp(prefix="callboard-test-"))
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -45,6 +46,28 @@ class Server:
         return {}
 
     def start(self) -> None:
+        """Start it: the first time on a free port, then on the same."""
+        for left in reversed(range(1 if self.port else STARTS)):
+            self.port = self.port or free_port()
+            try:
+                self._start()
+                return
+            except RuntimeError:
+                self.stop()
+                if not left:
+                    raise
+                self.port = 0
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Killed meanwhile, and started again."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def _start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(self.command(), cwd=self.folder, stdout=log, stderr=log, **self.identity())
         deadline = time.monotonic() + READY_SECONDS
@@ -70,7 +93,7 @@ class RedisServer(Server):
     def __init__(self) -> None:
         self.program = shutil.which("redis-server") or ""
         if not self.program:
-            raise ServerMissing("redis-server is not installed")
+            pytest.skip("redis-server is not installed")
         super().__init__()
 
     @property
@@ -102,7 +125,7 @@ class PostgresServer(Server):
     def __init__(self) -> None:
         found = glob("/usr/lib/postgresql/*/bin/postgres") or list(filter(None, [shutil.which("postgres")]))
         if not found:
-            raise ServerMissing("postgres is not installed")
+            pytest.skip("postgres is not installed")
         version, program = max((version_of(program), program) for program in found)
         super().__init__()
         self.programs = Path(program).parent
@@ -145,7 +168,17 @@ class PostgresServer(Server):
         return True
 
 
-Wipe = Callable[[], None]
+Kind = TypeVar("Kind", bound=Server)
+
+
+def serving(kind: type[Kind]) -> Iterator[Kind]:
+    """For a fixture: a server of a kind, which is gone with its files afterwards. Skips where there is no such program."""
+    server = kind()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 def wipe_redis(server: RedisServer) -> None:

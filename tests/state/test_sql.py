@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from callboard.state.address import open_store
 from callboard.state.sql import SqlStore
 from callboard.state.store import Put
 from tests.state.program import ROOT, run_program
-from tests.state.server import PostgresServer, ServerMissing, wipe_postgres
+from tests.state.server import PostgresServer, wipe_postgres
 
 
 @pytest.fixture
@@ -139,28 +138,15 @@ def test_a_fork_has_connections_of_its_own(shared_url: str, tmp_path: Path) -> N
     assert ended.stdout == "[('child', b'199'), ('parent', b'199')]\n", ended.stderr
 
 
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    try:
-        server = PostgresServer()
-    except ServerMissing as missing:
-        pytest.skip(str(missing))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-def test_postgresql_goes_and_comes_back(own_server: PostgresServer) -> None:
-    store = open_store(own_server.url)
+def test_postgresql_goes_and_comes_back(postgres_server: PostgresServer) -> None:
+    wipe_postgres(postgres_server)
+    store = open_store(postgres_server.url)
     store.put("k", b"1")
-    own_server.stop()
-    with pytest.raises(StoreUnavailable):
-        store.get("k")
-    with pytest.raises(StoreUnavailable):
-        store.put("k", b"2")
-    own_server.start()
+    with postgres_server.down():
+        with pytest.raises(StoreUnavailable):
+            store.get("k")
+        with pytest.raises(StoreUnavailable):
+            store.put("k", b"2")
     store.put("k", b"3")
     record = store.get("k")
     assert record is not None and record.value == b"3"
