@@ -13,16 +13,33 @@ from callboard.state.manager import StateManager
 from callboard.state.memory import MemoryStore
 from tests.state.program import run_program
 
-PROGRAM = """
-import sys
+WRITES = """
+import os, sys
 from callboard.state import AtomChange, FlowChange, StateManager, encode
 
-journal = StateManager(sys.argv[1]).begin("r", "ingest", atoms=["a", "b"])
-journal.commit([FlowChange("running"), AtomChange("a", state="running")])
-journal.commit([AtomChange("a", state="completed", result=encode(1, "r")), AtomChange("b", state="running")])
-journal.commit([AtomChange("b", state="completed"), FlowChange("completed")])
-print("survived")
+def write(url, run):
+    journal = StateManager(url).begin(run, "ingest", atoms=["a", "b"])
+    journal.commit([FlowChange("running"), AtomChange("a", state="running")])
+    journal.commit([AtomChange("a", state="completed", result=encode(1, "r")), AtomChange("b", state="running")])
+    journal.commit([AtomChange("b", state="completed"), FlowChange("completed")])
+    print("survived", run, flush=True)
 """
+
+PROGRAM = (
+    WRITES
+    + """
+# Forks for each point, which is quicker than to begin anew.
+for point in sys.argv[2:]:
+    child = os.fork()
+    if child == 0:
+        os.environ["CALLBOARD_CRASH_AT"] = point
+        write(sys.argv[1], point)
+        os._exit(0)
+    print(point, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+)
+
+POINTS = ("1", "1+", "2", "2+", "3", "3+", "4", "4+")
 
 STAGES: list[tuple[str, dict[str, str]] | None] = [
     None,
@@ -33,23 +50,22 @@ STAGES: list[tuple[str, dict[str, str]] | None] = [
 ]
 
 
-@pytest.mark.parametrize("point", ["1", "1+", "2", "2+", "3", "3+", "4", "4+"])
-def test_killed_at_a_write(shared_url: str, tmp_path: Path, point: str) -> None:
-    ended = run_program(PROGRAM, tmp_path, shared_url, CALLBOARD_CRASH_AT=point)
-    assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, ""), ended.stderr
-    written = int(point[0]) - (0 if point.endswith("+") else 1)
+def test_killed_at_a_write(shared_url: str, tmp_path: Path) -> None:
+    ended = run_program(PROGRAM, tmp_path, shared_url, *POINTS)
+    assert ended.stdout.splitlines() == [f"{point} {-signal.SIGKILL}" for point in POINTS], ended.stderr
     with StateManager(shared_url) as manager:
-        if written == 0:
-            assert manager.runs() == []
-            return
-        stage = (manager.run("r").status, manager.states("r"))
-        assert stage == STAGES[written]
-        assert len(manager.history("r")) == [1, 3, 5, 7][written - 1]
+        for point in POINTS:
+            written = int(point[0]) - (0 if point.endswith("+") else 1)
+            if written == 0:
+                assert point not in [run.id for run in manager.runs()]
+                continue
+            assert (manager.run(point).status, manager.states(point)) == STAGES[written]
+            assert len(manager.history(point)) == [1, 3, 5, 7][written - 1]
 
 
 def test_a_point_that_is_never_reached_does_nothing(tmp_path: Path) -> None:
-    ended = run_program(PROGRAM, tmp_path, "memory:", CALLBOARD_CRASH_AT="5")
-    assert (ended.returncode, ended.stdout) == (0, "survived\n")
+    ended = run_program(WRITES + "write('memory:', 'r')", tmp_path, CALLBOARD_CRASH_AT="5")
+    assert (ended.returncode, ended.stdout) == (0, "survived r\n")
 
 
 @pytest.mark.parametrize("point", ["0", "x", "+", "1++", "-1"])
