@@ -17,7 +17,8 @@ def run(flow: Any, engine: str = "serial", store: Mapping[str, Any] | None = Non
     ``engine`` is ``"serial"``, ``"parallel"``, ``"processes"``, or ``"workers"`` with the playground as ``stage``; other
     keywords go to that executor. Raises the original exception of what failed, several as an `ExceptionGroup`.
     """
-    result = _executor(engine, stage, options).execute(flow, initial_inputs=store)
+    with _executor(engine, stage, options) as executor:
+        result = executor.execute(flow, initial_inputs=store)
     result.unwrap()
     return {**(store or {}), **result.outputs}
 

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from callboard import Playground, ProcessRequest, ProcessWorker
 from callboard.engines import SyncExecutor
 from callboard.flows import LinearFlow
 from callboard.playground.command.flow import open_state
@@ -58,12 +60,16 @@ def asking():
 def failing():
     return LinearFlow("failing").add(Step("before"), Bad("bad [b]"))
 
+def painting():
+    return LinearFlow("painting").add(Step("before"), Task("sketch", "paint", provides="sketch"), Answers("after", rebind=["sketch"]))
+
 def raising():
     raise RuntimeError("no shop\\ntoday")
 """
 
 BEGIN = """
 import json, sys, shop
+from callboard import Playground, ProcessRequest, ProcessWorker
 from callboard.engines import SyncExecutor
 run_id, name, args = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 executor = SyncExecutor(state="sqlite:///runs.db")
@@ -175,6 +181,33 @@ def test_a_run_whose_task_ends_the_process_is_resumed_in_parallel(shop: Shop) ->
     assert (again.returncode, len(shop.ran())) == (0, 5)
 
 
+class Painter(ProcessWorker):
+    def process(self, request: ProcessRequest) -> str:
+        return f"{self.name} painted"
+
+
+def test_a_run_that_needs_workers_is_resumed_on_them(
+    shop: Shop, tmp_path: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shop.state() as manager:
+        manager.begin("paint", "painting", factory="shop:painting")
+    alone = shop.flow("resume", "paint")
+    assert alone.returncode == 1 and "'sketch' has processor 'paint': only DistributedExecutor can run it" in alone.stderr
+
+    monkeypatch.setenv("CALLBOARD_HOME", str(tmp_path / "home"))
+    shop.environment["CALLBOARD_HOME"] = str(tmp_path / "home")
+    monkeypatch.chdir(tmp_path)  # so that the plain worker finds the shop
+    monkeypatch.syspath_prepend(str(tmp_path))
+    port = free_port()
+    with Playground("studio", port=port).play(workers=[Painter("eve", role="paint"), ProcessWorker("bob", role="python")]):
+        ended = shop.flow("resume", "paint", "--workers", f"tcp://127.0.0.1:{port}")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "run paint of flow 'painting': completed, 3 of 3 atoms completed\n"
+    results = {atom["name"]: atom["result"] for atom in shop.show("paint")["atoms"]}
+    assert results == {"before": "before", "sketch": "eve painted", "after": {"answer": "eve painted"}}
+    assert shop.ran() == ["before", "after"]
+
+
 def test_a_run_that_waits_outlives_its_process_and_is_released_by_a_signal(shop: Shop) -> None:
     first = shop.start("-c", BEGIN, "ask", "asking", "[]")
     shop.wait_for_status("ask", "wait for approved", "waiting")
@@ -243,6 +276,9 @@ def test_what_is_wrong_is_told_in_one_line(shop: Shop) -> None:
         (["resume", "broken"], 2, "factory 'broken:make' cannot be imported: ZeroDivisionError: division by zero"),
         (["resume", "raises"], 1, "factory 'shop:raising' made no flow: RuntimeError: no shop today"),
         (["resume", "plain"], 2, "run 'plain' was begun without a factory"),
+        (["resume", "over", "--workers", "tcp://127.0.0.1:1", "--engine", "serial"], 2, "--engine says who carries the run out here"),
+        (["resume", "over", "--key", "text"], 2, "--key goes with --workers"),
+        (["resume", "over", "--workers", "nowhere"], 2, "'nowhere'"),
         (["list", "--store", "nonsense"], 2, "a store is 'memory:', 'sqlite:///path'"),
         (["list", "--store", "mysql://me:secret@host/x"], 2, "not 'mysql://me:***@host/x'"),
         (["list", "--store", "sqlite:///text"], 1, "the store sqlite+pysqlite:///text cannot be opened: file is not a database"),

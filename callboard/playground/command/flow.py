@@ -17,11 +17,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from callboard.engines import FlowResult, FlowRun, ParallelExecutor, SyncExecutor
+from callboard.engines import DistributedExecutor, Executor, FlowResult, FlowRun, ParallelExecutor, SyncExecutor
 from callboard.flows.state import ENDED, AtomState, FlowStatus
 from callboard.messages.errors import FlowError, InvalidSetting
-from callboard.playground.command.option import JsonOption, print_json
+from callboard.playground.command.option import JsonOption, KeyOption, print_json
 from callboard.playground.command.record import detail_data, detail_parts, run_data, runs_table
+from callboard.playground.connection import connect
 from callboard.state import StateManager
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `callboard flow list` shows it.")]
@@ -81,7 +82,11 @@ def show(run_id: RunArgument, as_json: JsonOption = False, store: StoreOption = 
 @flow.command()
 def resume(
     run_id: RunArgument,
-    engine: Annotated[Engine, typer.Option(help="One atom after the other, or several at once in threads.")] = Engine.SERIAL,
+    engine: Annotated[Engine | None, typer.Option(help="One atom after the other (unless told), or several at once in threads.")] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Have the workers of the manager at tcp://HOST:PORT carry it out.")
+    ] = None,
+    key: KeyOption = None,
     store: StoreOption = None,
 ) -> None:
     """Go on with a run that was suspended, or whose process ended.
@@ -90,9 +95,12 @@ def resume(
     process still carries out: that one is cut off. Ctrl-C suspends the run again, a second one ends it at once. Exit
     code 0 only when the run completed.
     """
+    if workers is not None and engine is not None:
+        raise InvalidSetting("--engine says who carries the run out here; leave it out where --workers do")
+    if workers is None and key is not None:
+        raise InvalidSetting("--key goes with --workers ADDRESS")
     sys.path.insert(0, os.getcwd())
-    with open_state(store) as state:
-        executor = SyncExecutor(state=state) if engine is Engine.SERIAL else ParallelExecutor(state=state)
+    with open_state(store) as state, _executor(engine, workers, key, state) as executor:
         run = executor.reopen(run_id)
         with _suspended_by_signals(run):
             result = executor.drive(run)
@@ -134,6 +142,15 @@ def open_state(url: str | None) -> StateManager:
     if url.startswith("sqlite:///") and not Path(path).exists():
         raise InvalidSetting(f"there is no file {path!r}, so that no runs are kept in {url!r}")
     return StateManager(url)
+
+
+@contextmanager
+def _executor(engine: Engine | None, workers: str | None, key: Path | None, state: StateManager) -> Iterator[Executor]:
+    if workers is None:
+        yield ParallelExecutor(state=state) if engine is Engine.PARALLEL else SyncExecutor(state=state)
+        return
+    with connect(workers, key=key) as connection:
+        yield DistributedExecutor(connection, state=state)
 
 
 def _console() -> Console:
