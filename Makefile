@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 SOURCES := $(wildcard callboard tests examples benchmarks)
 
+# Tests and benchmarks start hundreds of processes: without its compiled form each would compile the package anew.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help demo lint test test-full soak bench bench-peers clean
 
 help:
