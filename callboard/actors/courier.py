@@ -15,6 +15,8 @@ from callboard.messages.failure import Failure
 from callboard.messages.task import Submission, TaskSpec
 from callboard.messages.wire import Assign, Deliver, Outcomes, Submit
 
+MAX_SPECS = 20_000
+"""How many specs are told to one worker before they are told anew, so that neither side's table grows without end."""
 MAX_UNACKNOWLEDGED = 256 * 1024 * 1024
 """Bytes of results that are kept for a client that does not acknowledge them; the oldest go first."""
 
@@ -88,6 +90,9 @@ class Peer:
         rich: dict[int, Packed] = {}
         dependents: dict[int, tuple[str, ...]] = {}
         new_values: list[str] = []
+        anew = len(self._known_specs) >= MAX_SPECS
+        if anew:
+            self._known_specs.clear()
         for row, entry in enumerate(entries):
             payloads.append(entry.payload)  # type: ignore[arg-type]
             category = entry.category
@@ -131,6 +136,7 @@ class Peer:
             failures=failures or None,
             elapsed=elapsed or None,
             specs=specs or None,
+            anew=anew or None,
             inputs=inputs,
             needs=needs,
             events=events or None,
@@ -156,6 +162,14 @@ class Peer:
         """These shared values are no longer needed; returns those that the worker has."""
         known = [value_id for value_id in value_ids if value_id in self._known_values]
         self._known_values.difference_update(known)
+        return known
+
+    def forget_codes(self, digests: list[str]) -> list[str]:
+        """This code is no longer kept; returns what the worker has of it."""
+        known = [digest for digest in digests if digest in self._known_codes]
+        if known:
+            self._known_codes.difference_update(known)
+            self._known_specs.clear()  # code goes with the first telling of a spec
         return known
 
     # -- to a client ------------------------------------------------------------------------

@@ -167,7 +167,10 @@ class WorkerHost(PeerActor):
     def welcomed(self, message: Welcome) -> None:
         """Say what the manager may have missed, or has not heard yet."""
         self.execution.max_payload = self.client.max_payload = message.max_payload
-        self._specs.clear()  # from here on the manager counts anew
+        self._specs.clear()  # from here on the manager tells anew what is needed
+        needed = {attempt.spec.code for attempt in self._held.values()}
+        for digest in self.execution.codes.keys() - needed:
+            del self.execution.codes[digest]
         for _, _, frames in self._reports:
             self.send(frames)
         for attempt in self._held.values():
@@ -194,6 +197,8 @@ class WorkerHost(PeerActor):
             self._halt(message)
         elif isinstance(message, Drop):
             let_go(message.ids)
+            for digest in message.codes or ():
+                self.execution.codes.pop(digest, None)
         elif isinstance(message, Watch):
             heard = {"task.started": message.started, "task.progress": message.progress}
             self.execution.heard = frozenset(topic for topic, wanted in heard.items() if wanted)
@@ -207,6 +212,8 @@ class WorkerHost(PeerActor):
 
     def _assigned(self, message: Assign, payloads: list[Packed]) -> None:
         rows = len(message.ids)
+        if message.anew:
+            self._specs.clear()
         if message.specs is not None:
             self._specs.update(message.specs)
         if message.values is not None:

@@ -30,6 +30,7 @@ from callboard.actors.mailbox import Mail
 from callboard.actors.note import SEATS
 from callboard.actors.publisher import Publisher
 from callboard.actors.reception import Reception
+from callboard.actors.shelf import Shelf, code_in_use
 from callboard.actors.supervisor import Death, Expected
 from callboard.messages.codec import MAX_PAYLOAD, encode, fits, portions
 from callboard.messages.errors import PayloadTooLarge, PlaygroundClosed
@@ -93,6 +94,7 @@ class TaskManager(SocketActor):
         self.dumps = Dumps(self.dispatcher.agenda, self._tell)
         self.reception = Reception(self)
         self.codes: dict[str, bytes] = {}
+        self._shelf = Shelf()
         self.supervisor: Supervisor | None = None
         self.dismissed = False
         self.gate = Gate(settings.address, settings.keys, settings.credentials)
@@ -360,6 +362,13 @@ class TaskManager(SocketActor):
             if known:
                 self.send(peer, encode(Drop(ids=known)), now)
 
+    def _tidy_codes(self, now: float) -> None:
+        gone = self._shelf.tidy(self.codes, lambda: code_in_use(self.dispatcher))
+        for peer in list(self.reception.peers.values()) if gone else ():
+            known = peer.forget_codes(gone)
+            if known:
+                self.send(peer, encode(Drop(ids=[], codes=known)), now)
+
     def _kill(self, command: Kill, now: float) -> None:
         peer = self.reception.peers.get(command.worker_id)
         if peer is None:
@@ -389,6 +398,7 @@ class TaskManager(SocketActor):
 
     def _probe(self, now: float) -> None:
         self._next_probe = now + PROBE_EVERY
+        self._tidy_codes(now)
         for peer in list(self.reception.peers.values()):
             self.send(peer, encode(Probe(acked=peer.acked)), now)
         if self.publisher.beacon(now):

@@ -22,6 +22,11 @@ from callboard.messages.wire import Ack, Answer, AnyMessage, Ask, Deliver, Drop,
 
 Send = Callable[[list[Any]], None]
 
+MAX_SPECS = 20_000
+"""How many specs are told before they are told anew, so that neither side's table grows without end."""
+MAX_CODES = 20_000
+"""How much code is taken to be known to the manager before it is told anew."""
+
 
 class Settled(NamedTuple):
     """How a task ended, as it came over the wire."""
@@ -148,7 +153,11 @@ class Uplink:
             if submission.fallback is not None and not isinstance(submission.fallback, Submission):
                 fallback_values[row] = len(payloads)
                 payloads.append(pack(submission.fallback))
+        if len(self._spec_numbers) + len(rows) > MAX_SPECS:
+            self._spec_numbers.clear()  # their numbers mean others from here on
         new_codes = {row.code.digest: row.code.blob for row in rows if row.code is not None and row.code.digest not in self._codes}
+        if len(self._codes) > MAX_CODES:
+            self._codes.clear()
         self._codes.update(new_codes)
         specs: dict[int, TaskSpec] = {}
         spec_of = [self._spec_number(row.spec, specs) for row in rows]

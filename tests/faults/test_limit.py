@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from callboard import Playground, Task, TaskStatus, connect
+from callboard import Playground, Task, TaskStatus, connect, task
 from callboard.actors.keyring import Address, read_connection
+from callboard.actors.shelf import Shelf
 from callboard.messages.codec import LARGEST_PAYLOAD, MAX_FRAME, MAX_FRAMES, encode
 from callboard.messages.errors import InvalidSetting, InvalidTask, PayloadTooLarge
 from callboard.messages.wire import Ask, Submit
@@ -169,3 +170,23 @@ def _wait(seen: Callable[[], bool], patience: float = 10.0) -> None:
     while not seen():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_code_that_was_let_go_is_said_again(port: int) -> None:
+    def made(number: int) -> Task:
+        return task(lambda: number).task()
+
+    with Playground(port=port).play(workers=1) as stage, connect(f"tcp://127.0.0.1:{port}") as board:
+        manager = manager_of(stage)
+        manager._shelf = Shelf(1)
+        one = task(lambda: 1)
+        for _ in range(3):
+            # Each of these makes the manager, and the worker, let go of what came before.
+            assert board.submit(one.task()).result(10).output == 1
+            assert [board.submit(made(number)).result(10).output for number in range(5)] == list(range(5))
+            assert stage.submit(one.task()).result(10).output == 1
+            until = time.monotonic() + 10
+            while manager.codes and time.monotonic() < until:
+                time.sleep(0.05)
+            assert not manager.codes

@@ -53,6 +53,10 @@ class RuleBook:
         for rule_id in [rule_id for rule_id, rule in self._rules.items() if rule.client == client]:
             self.drop(rule_id)
 
+    def templates(self) -> list[Submission]:
+        """What the rules in force will start."""
+        return [rule.template for rule in self._rules.values()]
+
     def heed(self, topic: str) -> bool:
         """Whether any rule looks at the topic."""
         return bool(self._rules) and bool(self._of(topic))

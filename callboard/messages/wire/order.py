@@ -26,6 +26,7 @@ class Assign(Carrier):
     failures: dict[int, int] | None = None  # row -> how many of the earlier ones were the task's own failures
     elapsed: dict[int, float] | None = None  # row -> seconds since the first of them began
     specs: dict[int, TaskSpec] | None = None
+    anew: bool | None = None  # specs that were told before are not referred to any more
     inputs: Outcomes | None = None
     needs: dict[int, Rows] | None = None  # row -> rows of inputs
     events: dict[int, dict[str, Any]] | None = None

@@ -49,10 +49,11 @@ class Put(Carrier):
 
 
 class Drop(Message):
-    """Shared values that a client has no handle of any more, or that a worker need not keep."""
+    """Shared values that a client has no handle of any more, or that a worker need not keep; and code (digests) likewise."""
 
     kind: Literal["drop"] = "drop"
     ids: Ids
+    codes: Names | None = None
 
 
 class Cancel(Message):
