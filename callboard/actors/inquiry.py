@@ -135,7 +135,7 @@ class Inquiry:
             names = ", ".join(f"{worker.info.name!r} ({len(worker.inflight)} of {worker.info.slots} slots taken)" for worker in able[:20])
             lines.append(f"who could take it: {names}")
         if entry.order in requirement.ready:
-            lines.append(f"{requirement.ready.bisect_left(entry.order)} task(s) of the same needs are before it")
+            lines.append(f"{requirement.ready.before(entry.order)} task(s) of the same needs are before it")
         else:
             lines.append(
                 f"it waits to be tried again after {entry.failures} failure(s)" if entry.failures else "it is about to be assigned"

@@ -185,7 +185,7 @@ class Invariants:
             if entry.worker is not worker or entry.status is not RUNNING:
                 fail(f"{name} has {task_id}, which is {entry.status} elsewhere")
         idle = not worker.closed and worker.open_slots > 0
-        if (worker.idle_key is not None) is not idle or (idle and worker.idle_key not in worker.profile.idle):
+        if (worker.idle_key is not None and worker.idle_key in worker.profile.idle) is not idle:
             fail(f"{name} is {'not ' * (not idle)}idle, the roster says otherwise")
         if worker.alone is not None and worker.alone.task_id not in worker.parked:
             company = [task_id for task_id in worker.inflight if task_id not in worker.parked]

@@ -263,9 +263,9 @@ class Dispatcher:
         if self.endings.held:
             self._intake.take_in_held(now)
         while self._backlog.moved:
-            for requirement in self._backlog.merge():
-                if not requirement.met:
-                    self._shortage.check(requirement, now)
+            self.roster.regroup()
+            for requirement in self._backlog.take_short():
+                self._shortage.check(requirement, now)
             self._match(now)
         if "task.assigned" in self.endings.wanted:
             self._tell_assigned(now)

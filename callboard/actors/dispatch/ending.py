@@ -119,12 +119,13 @@ class Endings:
         self._finish(entry, now)
 
     def _finish(self, entry: Entry, now: float) -> None:
-        # Through a row, not by recursion: a failed head of a chain of ten thousand skips them all.
-        self._ended.append((entry, now))
         if self._working:
+            # Through a row, not by recursion: a failed head of a chain of ten thousand skips them all.
+            self._ended.append((entry, now))
             return
         self._working = True
         try:
+            self._conclude(entry, now)
             while self._ended:
                 self._conclude(*self._ended.popleft())
         finally:

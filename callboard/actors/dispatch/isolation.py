@@ -52,10 +52,9 @@ class Isolation:
         if reserved is not None and reserved.quiet and not reserved.leaving:
             return reserved
         for _, profile in requirement.profiles:
-            for _, _, worker in profile.idle:
+            for worker in profile.idle:
                 if worker.quiet:
-                    found: WorkerRecord = worker
-                    return found
+                    return worker
         return None
 
     def _reserve(self, requirement: Requirement, now: float) -> None:

@@ -8,7 +8,10 @@ from itertools import islice
 from callboard.actors.dispatch.agenda import Action, Agenda
 from callboard.actors.dispatch.command import Outbox, Recall
 from callboard.actors.dispatch.entry import Entry
-from callboard.actors.dispatch.requirement import Profile, Requirement
+from callboard.actors.dispatch.offer import Order
+from callboard.actors.dispatch.pool import Pool
+from callboard.actors.dispatch.profile import Profile
+from callboard.actors.dispatch.requirement import Requirement
 from callboard.actors.dispatch.roster import Roster, WorkerRecord, ahead_allowed
 from callboard.messages.status import TaskStatus
 
@@ -39,20 +42,25 @@ class Matcher:
 
     def step(self, now: float) -> None:
         """Assign all that can be to idle workers, in the order of the tasks."""
-        idle = self._roster.idle_profiles
-        while idle:
-            # Mostly somebody is there for the very first; if not, the first that any idle worker could take is looked for.
-            requirement = self._roster.offers.first()
-            worker = requirement.idle_worker() if requirement is not None else None
-            if requirement is not None and worker is None:
-                requirement = _earliest(idle)
-                worker = requirement.idle_worker() if requirement is not None else None
-            if requirement is None or worker is None:
-                return
+        idle, offers = self._roster.idle_profiles, self._roster.pools.offers
+        while idle and (pool := offers.first()) is not None:
+            if not self._draw(pool, offers.until(), now):
+                # Nobody is there for the very first: the first that any idle worker could take is looked for.
+                pool = _earliest(idle)
+                if pool is None or not self._draw(pool, pool.top, now):
+                    return
+
+    def _draw(self, pool: Pool, until: Order | None, now: float) -> bool:
+        """Assign the first tasks of a pool, up to this order, to idle workers; False when there is none for the first."""
+        worker = pool.idle_worker()
+        drawn = worker is not None
+        while worker is not None and (requirement := pool.first_until(until)) is not None:
             entry = requirement.pop()
             if entry.category.breaker_key is None or self._admit(entry, now):
                 self.assign(worker, entry, now)
                 self._roster.refresh(worker, now)
+            worker = pool.idle_worker()
+        return drawn
 
     def assign(self, worker: WorkerRecord, entry: Entry, now: float) -> None:
         """Send a task to a worker."""
@@ -81,42 +89,44 @@ class Matcher:
 
     def ahead(self, profiles: Iterable[Profile], now: float) -> None:
         """Send some of what is still ready to busy workers of these profiles, so that they need not wait for the post."""
-        sharing: dict[Requirement, int] = {}
+        sharing: dict[Pool, int] = {}
         for profile in profiles:
             spare = profile.spare
             for _ in range(len(spare)):
-                requirement = profile.offers.first()
-                if requirement is None or not spare:
+                pool = profile.offers.first()
+                if pool is None or not spare:
                     break
+                left = sharing.get(pool)
+                if left is None:
+                    left = sum(len(profile.spare) for profile in pool.profiles)
+                sharing[pool] = left - 1
                 worker = next(iter(spare))
-                spare.move_to_end(worker)  # the others come first the next time
-                if not self._top_up(worker, requirement, sharing, now):
+                if not self._top_up(worker, pool, -(-pool.size // max(1, left)), now):
                     break
-                self._roster.refresh(worker, now)
 
-    def _top_up(self, worker: WorkerRecord, requirement: Requirement, sharing: dict[Requirement, int], now: float) -> bool:
-        """Fill one worker's share; False when the next task may not be sent ahead to anybody."""
-        ready = requirement.ready
-        first = requirement.first()
-        if first is None:
-            return False
-        category = first.category
-        allowed = ahead_allowed(category.mean, category.timeout)
-        if allowed == 0 or category.breaker_key is not None:
-            return False
-        room = worker.info.slots + allowed - len(worker.inflight) - len(worker.foreign)
-        if room * 4 < allowed:
-            worker.profile.spare.pop(worker, None)  # full enough; its next report brings it back
-            return True
-        left = sharing.get(requirement)
-        if left is None:
-            left = sum(len(profile.spare) for profile in requirement.met_by)
-        sharing[requirement] = left - 1
-        for _ in range(min(room, -(-len(ready) // max(1, left)))):
-            first = requirement.first()
-            if first is None or first.category is not category:
+    def _top_up(self, worker: WorkerRecord, pool: Pool, share: int, now: float) -> bool:
+        """Send a worker up to so many; False when the next task may not be sent ahead to anybody."""
+        spare = worker.profile.spare
+        category = None
+        room = allowed = sent = 0
+        while sent < share and (requirement := pool.offers.first()) is not None:
+            following = requirement.ready.peek().category
+            if following is not category:
+                category = following
+                allowed = 0 if category.breaker_key is not None else ahead_allowed(category.mean, category.timeout)
+                room = worker.info.slots + allowed - len(worker.inflight) - len(worker.foreign)
+                if sent == 0 and allowed == 0:
+                    return False
+                if sent == 0 and room * 4 < allowed:
+                    del spare[worker]  # full enough; its next report brings it back
+                    return True
+            if room <= 0 or allowed == 0:
                 break
             self.assign(worker, requirement.pop(), now)
+            sent += 1
+            room -= 1
+        spare.move_to_end(worker)  # the others come first the next time
+        self._roster.refresh(worker, now)
         return True
 
     def rebalance(self) -> None:
@@ -141,17 +151,18 @@ class Matcher:
                 self._roster.loaded[worker] = None
 
 
-def _earliest(profiles: Iterable[Profile]) -> Requirement | None:
-    found: Requirement | None = None
+def _earliest(profiles: Iterable[Profile]) -> Pool | None:
+    found: Pool | None = None
     found_top = 0
     for profile in profiles:
-        requirement = profile.offers.first()
-        if requirement is not None and requirement.top is not None and (found is None or requirement.top < found_top):
-            found, found_top = requirement, requirement.top
+        pool = profile.offers.first()
+        top = pool.top if pool is not None else None
+        if top is not None and (found is None or top < found_top):
+            found, found_top = pool, top
     return found
 
 
 def _taken(requirement: Requirement, known: dict[Requirement, bool]) -> bool:
     if requirement not in known:
-        known[requirement] = any(profile.longest_idle for profile in requirement.met_by)
+        known[requirement] = any(profile.idle for profile in requirement.met_by)
     return known[requirement]

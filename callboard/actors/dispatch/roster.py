@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from callboard.actors.dispatch.entry import Entry
-from callboard.actors.dispatch.requirement import Offers, Profile, Requirement, Skills, meets
+from callboard.actors.dispatch.pool import Pools
+from callboard.actors.dispatch.profile import IdleKey, Profile
+from callboard.actors.dispatch.requirement import Requirement, Skills, meets
 
 AHEAD_MICROS = 4000.0
 """How much work is sent ahead to a worker (microseconds of its measured run time), so that it never waits for the post."""
@@ -66,7 +68,7 @@ class WorkerRecord:
         self._named: dict[str, tuple[int, int]] = {}
         self.parked: set[str] = set()  # tasks that wait for tasks and lend their slot
         self.lent: set[str] = set()  # the same of the foreign
-        self.idle_key: tuple[float, int, WorkerRecord] | None = None
+        self.idle_key: IdleKey | None = None
         self.leaving = False
         self.alone: Entry | None = None  # the suspect that it runs, beside which nothing may run
         self.reserved = False  # gets nothing more until it is free for a suspect
@@ -77,7 +79,9 @@ class WorkerRecord:
     @property
     def open_slots(self) -> int:
         """Slots that nothing is running in or waiting for."""
-        return self.info.slots + len(self.parked) + len(self.lent) - len(self.foreign) - len(self.inflight)
+        if self.foreign or self.parked:
+            return self._slots - len(self.inflight)
+        return self.info.slots - len(self.inflight)
 
     @property
     def closed(self) -> bool:
@@ -135,29 +139,35 @@ class Roster:
         self.workers: dict[str, WorkerRecord] = {}
         self.profiles: dict[tuple[str, Skills], Profile] = {}
         self.requirements: dict[tuple[str | None, Skills], Requirement] = {}
-        self.offers = Offers()  # all that is ready
+        self.pools = Pools()
         self.loaded: dict[WorkerRecord, None] = {}  # have more than they can run at once
         self.idle_profiles: dict[Profile, None] = {}
         self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers, started again whenever they end, by seat
         self._joined = 0
         self._numbered = 0
+        self._changed = False  # whether the pools are to be put together anew
 
     def requirement(self, role: str | None, skills: Skills) -> Requirement:
         """The one requirement of this role and these levels."""
         found = self.requirements.get((role, skills))
         if found is None:
             self._numbered += 1
-            found = self.requirements[role, skills] = Requirement(self._numbered, role, skills, self.offers)
+            found = self.requirements[role, skills] = Requirement(self._numbered, role, skills)
             for profile in self.profiles.values():
                 found.add_profile(profile)
+            self.pools.place(found)
         return found
 
     def keep(self, requirements: set[Requirement]) -> None:
         """Forget all other requirements: no task has them any more."""
         self.requirements = {key: known for key, known in self.requirements.items() if known in requirements}
-        self.offers.keep(requirements)
-        for profile in self.profiles.values():
-            profile.offers.keep(requirements)
+        self._changed = True
+
+    def regroup(self) -> None:
+        """Bring the pools up to date, before anything is matched."""
+        if self._changed:
+            self._changed = False
+            self.pools.renew(self.requirements.values(), self.profiles.values())
 
     def join(self, info: WorkerInfo, wall: float) -> WorkerRecord:
         """Take in a new incarnation; it gets work from its first `refresh` on."""
@@ -167,6 +177,7 @@ class Roster:
             profile = self.profiles[key] = Profile(info.role, dict(info.skills))
             for requirement in self.requirements.values():
                 requirement.add_profile(profile)
+            self._changed = True
         self._joined += 1
         worker = WorkerRecord(info, profile, self._joined, wall)
         profile.present += 1
@@ -184,9 +195,9 @@ class Roster:
             self._joined += 1
             worker.joined = self._joined
             if worker.idle_key is not None:
-                worker.profile.busy(worker.idle_key)
-                worker.idle_key = (now, worker.joined, worker)
-                worker.profile.rest(worker.idle_key)
+                worker.profile.idle.discard(worker.idle_key)
+                worker.idle_key = (now, worker.joined)
+                worker.profile.idle.add(worker.idle_key, worker)
 
     def leave(self, worker: WorkerRecord, now: float) -> None:
         """Give the worker nothing more; what it has it may finish."""
@@ -215,30 +226,37 @@ class Roster:
         del self.profiles[profile.role, tuple(sorted(profile.skills.items()))]
         for requirement in self.requirements.values():
             requirement.drop_profile(profile)
+        self._changed = True
 
     def refresh(self, worker: WorkerRecord, now: float) -> None:
         """Put the worker where its load belongs: among the idle, among those with room, or nowhere."""
-        profile = worker.profile
-        closed = worker.closed
         open_slots = worker.open_slots
-        idle = not closed and open_slots > 0
-        if idle and worker.idle_key is None:
-            worker.idle_key = (now, worker.joined, worker)
-            profile.rest(worker.idle_key)
-            self.idle_profiles[profile] = None
-        elif not idle and worker.idle_key is not None:
-            profile.busy(worker.idle_key)
+        if open_slots > 0 and not worker.closed:
+            if worker.idle_key is None:
+                self._rest(worker, now)
+            return
+        profile = worker.profile
+        if worker.idle_key is not None:
+            profile.idle.discard(worker.idle_key)
             worker.idle_key = None
-            if profile.longest_idle is None:
+            if not profile.idle:
                 self.idle_profiles.pop(profile, None)
         if open_slots < 0 and worker.inflight:
             self.loaded[worker] = None
-        else:
-            self.loaded.pop(worker, None)
-        if not closed and not idle and not worker.stuck and len(worker.inflight) < worker.info.slots + MAX_AHEAD:
+        elif worker in self.loaded:
+            del self.loaded[worker]
+        if len(worker.inflight) < worker.info.slots + MAX_AHEAD and not worker.stuck and not worker.closed:
             profile.spare[worker] = None
         else:
             profile.spare.pop(worker, None)
+
+    def _rest(self, worker: WorkerRecord, now: float) -> None:
+        profile = worker.profile
+        worker.idle_key = (now, worker.joined)
+        profile.idle.add(worker.idle_key, worker)
+        self.idle_profiles[profile] = None
+        self.loaded.pop(worker, None)
+        profile.spare.pop(worker, None)
 
     def expects(self, requirement: Requirement) -> bool:
         """Whether a local worker, here or being started (again), could meet the requirement."""

@@ -7,7 +7,8 @@ from callboard.actors.dispatch.backlog import Backlog
 from callboard.actors.dispatch.command import Outbox, Warn
 from callboard.actors.dispatch.ending import Endings
 from callboard.actors.dispatch.entry import Entry
-from callboard.actors.dispatch.requirement import Profile, Requirement, describe_skills
+from callboard.actors.dispatch.profile import Profile
+from callboard.actors.dispatch.requirement import Requirement, describe_skills
 from callboard.actors.dispatch.roster import Roster
 from callboard.messages.errors import NoCapableWorker
 

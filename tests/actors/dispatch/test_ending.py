@@ -231,4 +231,5 @@ def test_what_has_ended_leaves_nothing_behind(status: TaskStatus) -> None:
     assert board.dispatcher.drained
     assert not requirement.backlog and not requirement.waiting
     assert len(board.dispatcher.agenda) == 0
-    assert all(entry.timer is None and entry.users == 0 and entry.submission is None and entry.payload is None for entry in (board["a"], board["b"]))
+    for entry in (board["a"], board["b"]):
+        assert entry.timer is None and entry.users == 0 and entry.submission is None and entry.payload is None

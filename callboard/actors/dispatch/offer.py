@@ -1,0 +1,70 @@
+"""What has something ready, whatever has the first task at the head."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush, heapreplace
+from typing import Generic, Protocol, TypeVar
+
+Order = int
+"""Sorts ready tasks, by priority and then by age. No two have the same."""
+
+
+class Offering(Protocol):
+    """Has a number of its own, and the order of the first of its ready tasks, None when there is none."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def top(self) -> Order | None: ...
+
+
+T = TypeVar("T", bound=Offering)
+
+
+class Offers(Generic[T]):
+    """A heap of (order, number, who): for each that has ready tasks there is a row at most as late as its first one.
+
+    Others may have taken that meanwhile, so a row is a lower bound and is put right when it comes up.
+    """
+
+    __slots__ = ("_heap", "_offered")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[Order, int, T]] = []
+        self._offered: dict[int, Order] = {}
+
+    def __len__(self) -> int:
+        return len(self._offered)
+
+    def offer(self, offering: T, top: Order) -> None:
+        """Note that one has something ready, from this order on."""
+        number = offering.number
+        known = self._offered.get(number)
+        if known is None or top < known:
+            self._offered[number] = top
+            heappush(self._heap, (top, number, offering))
+
+    def first(self) -> T | None:
+        """The one whose first task comes first, None when nothing is ready."""
+        heap, offered = self._heap, self._offered
+        while heap:
+            order, number, offering = heap[0]
+            if offered.get(number) != order:
+                heappop(heap)  # replaced by an earlier one
+                continue
+            top = offering.top
+            if top == order:
+                return offering
+            if top is None:
+                heappop(heap)
+                del offered[number]
+            elif len(heap) == 1:
+                return offering
+            else:
+                offered[number] = top
+                heapreplace(heap, (top, number, offering))
+        return None
+
+    def until(self) -> Order | None:
+        """Up to which order at least the first is before all others; None when there are no others."""
+        return min(self._heap[1:3])[0] if len(self._heap) > 1 else None

@@ -1,0 +1,99 @@
+"""What comes mostly in order, the first at the head."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from typing import Any, Generic, Protocol, TypeVar
+
+SPARE_PLACES = 64
+
+
+class Key(Protocol):
+    """Can be hashed and sorted."""
+
+    def __lt__(self, other: Any, /) -> bool: ...
+
+
+K = TypeVar("K", bound=Key)
+V = TypeVar("V")
+
+
+class Queue(Generic[K, V]):
+    """Values by unique keys; ``top`` is the least key, None when there is none.
+
+    Most keys come in order: theirs is a row, to which they are appended. What comes out of order goes to a heap. What was
+    taken out leaves its place behind until that comes up; should it be put back, its place is still the right one, and a
+    second one does no harm.
+    """
+
+    __slots__ = ("_late", "_row", "_values", "top")
+
+    def __init__(self) -> None:
+        self._values: dict[K, V] = {}
+        self._row: deque[K] = deque()
+        self._late: list[K] = []
+        self.top: K | None = None
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[V]:
+        """The values in order."""
+        return (self._values[key] for key in sorted(self._values))
+
+    def add(self, key: K, value: V) -> bool:
+        """Put in a value; whether it is now the first."""
+        row = self._row
+        if not row or row[-1] < key:
+            row.append(key)
+        else:
+            heappush(self._late, key)
+        self._values[key] = value
+        if self.top is not None and self.top < key:
+            return False
+        self.top = key
+        return True
+
+    def peek(self) -> V:
+        """The first value. There must be one."""
+        return self._values[self.top]  # type: ignore[index]
+
+    def pop(self) -> V:
+        """Take the first value. There must be one."""
+        value = self._values.pop(self.top)  # type: ignore[arg-type]
+        self._look()
+        return value
+
+    def discard(self, key: K) -> bool:
+        """Take a value out; whether it was in."""
+        values = self._values
+        if key not in values:
+            return False
+        del values[key]
+        if key == self.top:
+            self._look()
+        elif len(self._row) + len(self._late) > 2 * len(values) + SPARE_PLACES:
+            self._row = deque(sorted(values))
+            self._late.clear()
+        return True
+
+    def _look(self) -> None:
+        """Find the first, past the places of what is gone."""
+        values, row, late = self._values, self._row, self._late
+        while row and row[0] not in values:
+            row.popleft()
+        while late and late[0] not in values:
+            heappop(late)
+        if late and (not row or late[0] < row[0]):
+            self.top = late[0]
+        else:
+            self.top = row[0] if row else None
+
+    def before(self, key: K) -> int:
+        """How many come before this one. Looks at all of them."""
+        return sum(other < key for other in self._values)
