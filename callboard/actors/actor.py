@@ -18,6 +18,13 @@ from callboard.actors.mailbox import Mail, Mailbox
 logger = logging.getLogger("callboard")
 
 
+CROWD = 256
+"""Items that wait for an actor and make who hands over more wait for it."""
+TURN = 0.00005
+TURNS = 20
+"""How long, in seconds, and how often to wait for it at most."""
+
+
 class SocketActor(pykka.ThreadingActor):
     """Opens its sockets in its own thread, receives `Mail`, and closes them however it ends.
 
@@ -71,6 +78,20 @@ class SocketActor(pykka.ThreadingActor):
         except pykka.Timeout:
             return False
         return True
+
+    def hand(self, item: Any) -> None:
+        """Post one of very many items. From any thread.
+
+        A thread that does nothing but post keeps the interpreter to itself, for five milliseconds at a time, while what
+        the actor feeds has nothing to do. So where many items have gathered it waits until the actor has taken them in.
+        """
+        mailbox = self.mailbox
+        mailbox.put(item)
+        if len(mailbox) >= CROWD and threading.get_ident() != self.thread_id:
+            for _ in range(TURNS):
+                time.sleep(TURN)
+                if len(mailbox) < CROWD:
+                    break
 
     # -- for subclasses ---------------------------------------------------------------------
 

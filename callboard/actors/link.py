@@ -32,7 +32,7 @@ class LocalLink:
     def __init__(self, manager: TaskManager, ref: pykka.ActorRef[TaskManager]) -> None:
         self._manager = manager
         self._ref = ref
-        self.submit = manager.mailbox.post
+        self.submit = manager.hand
         """Hand over a task: a deque's append, and a wake-up if the manager sleeps."""
 
     def call(self, name: str, *arguments: Any) -> Any:
@@ -97,7 +97,7 @@ class ClientLink(PeerActor):
 
     def submit(self, submission: Submission) -> None:
         """Hand over a task."""
-        self.mailbox.post(submission)
+        self.hand(submission)
 
     def submit_asking(self, submission: Submission) -> None:
         """Hand over a task and wait until it is accepted."""
