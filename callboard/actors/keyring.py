@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from callboard.messages.errors import CannotConnect, InvalidSetting
 logger = logging.getLogger("callboard")
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+WILDCARD = frozenset({"0.0.0.0", "*", "::", "[::]"})
 
 
 class Address(NamedTuple):
@@ -46,6 +48,11 @@ class Address(NamedTuple):
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
         return self.host in LOOPBACK or self.host.startswith("127.")
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether all interfaces are meant, loopback among them."""
+        return self.host in WILDCARD
 
 
 class KeyPair(NamedTuple):
@@ -95,8 +102,11 @@ def folder() -> Path:
 
 
 def connection_file(address: Address) -> Path:
-    """The file for an address; all names of this machine's loopback are one."""
-    host = "127.0.0.1" if address.loopback else address.host.strip("[]").replace(":", "_")
+    """The file for an address; all names of this machine's loopback are one, and all of its interfaces together."""
+    if address.loopback or address.wildcard:
+        host = "127.0.0.1" if address.loopback else "0.0.0.0"
+    else:
+        host = address.host.strip("[]").replace(":", "_")
     return folder() / f"{host}-{address.port}.json"
 
 
@@ -117,14 +127,60 @@ def write_connection(path: Path, endpoint: str, credentials: Credentials) -> Non
     write_private(path, content)
 
 
+def announce(address: Address, keys: ServerKeys, keep: bool) -> list[Path]:
+    """Leave the connection file for an address that a manager listens on, and with ``keep`` its secret beside it, for the
+    next one on this port if this one is killed (see `kept_keys`). Returns what is to be removed at its end."""
+    path = connection_file(address)
+    left = [path]
+    write_connection(path, address.endpoint, keys.credentials)
+    if keep:
+        left.append(_secret_file(path))
+        write_private(left[1], {"public": keys.server.public, "secret": keys.server.secret})
+    for other in (Address("127.0.0.1", address.port), Address("0.0.0.0", address.port)):
+        if address.loopback is not other.loopback and (address.loopback or address.wildcard):
+            remove([connection_file(other), _secret_file(connection_file(other))])  # a dead one's: nobody else can listen there
+    return left
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files, if they are there."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def kept_keys(address: Address) -> ServerKeys | None:
+    """The keys of a manager that listened there and was killed, so that its workers and clients know the next one; None
+    where there are none, or none that were secret."""
+    path = connection_file(address)
+    try:
+        if _secret_file(path).stat().st_mode & 0o077 or path.stat().st_mode & 0o077:
+            return None
+        return server_keys(path)
+    except (CannotConnect, OSError):
+        return None
+
+
 def read_connection(address: Address, key: str | Path | None = None) -> Credentials:
     """The credentials for an address, from ``key`` or from where this user's manager left them; raises `CannotConnect`."""
-    path = Path(key) if key is not None else connection_file(address)
+    path = Path(key) if key is not None else _found(address)
     content = _read(path, address if key is None else None)
     try:
         return Credentials(str(content["server"]), KeyPair(str(content["public"]), str(content["secret"])))
     except KeyError as error:
         raise CannotConnect(f"{path} is no connection file: it has no {error}") from None
+
+
+def _found(address: Address) -> Path:
+    path = connection_file(address)
+    if address.loopback and not path.exists():
+        everywhere = connection_file(Address("0.0.0.0", address.port))
+        if everywhere.exists():
+            return everywhere
+    return path
+
+
+def _secret_file(path: Path) -> Path:
+    return Path(f"{path}.server")
 
 
 def server_keys(path: str | Path) -> ServerKeys:
@@ -133,15 +189,17 @@ def server_keys(path: str | Path) -> ServerKeys:
     The connection file for peers stands at ``path``, the manager's own secret beside it in ``path``.server, so that
     the first can be given away without the second.
     """
-    public_path, secret_path = Path(path), Path(f"{path}.server")
+    public_path, secret_path = Path(path), _secret_file(Path(path))
     if not secret_path.exists():
         keys = ServerKeys.fresh()
         write_connection(public_path, "", keys.credentials)
         write_private(secret_path, {"public": keys.server.public, "secret": keys.server.secret})
         return keys
     content = _read(secret_path, None)
-    peer = read_connection(Address("", 0), public_path).peer
-    return ServerKeys(KeyPair(str(content["public"]), str(content["secret"])), peer)
+    given = read_connection(Address("", 0), public_path)
+    if content.get("public") != given.server or len(str(content.get("secret"))) != len(given.server):
+        raise CannotConnect(f"{secret_path} does not belong to {public_path}: give both of a pair, or remove both to have new ones made")
+    return ServerKeys(KeyPair(given.server, str(content["secret"])), given.peer)
 
 
 def _read(path: Path, address: Address | None) -> dict[str, object]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from callboard.actors.bus import EventBus
 from callboard.actors.client import Client
-from callboard.actors.keyring import Address, ServerKeys, connection_file, server_keys, write_connection
+from callboard.actors.keyring import Address, ServerKeys, announce, kept_keys, remove, server_keys
 from callboard.actors.link import LocalLink
 from callboard.actors.manager import ManagerSettings, TaskManager
 from callboard.actors.peer import Endpoint
@@ -45,7 +45,7 @@ class Session:
         self.manager: TaskManager | None = None
         self.supervisor: Supervisor | None = None
         self.link: LocalLink | None = None
-        self.connection: Path | None = None
+        self.left: list[Path] = []
         self._lock = threading.Lock()
 
     # -- begin ------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ class Session:
         self.link = LocalLink(self.manager, ref)
         self.client.attach(self.link)
         if settings.address is not None and settings.keys is not None:
-            self._announce(settings.address, settings.keys)
+            self.left = announce(settings.address, settings.keys, keep=self.settings.key_file is None)
         if self.zygote is not None:
             self.supervisor, _ = Supervisor.launch(self.zygote, self.manager.gate.local_endpoint, self.manager.mailbox.post)
             self.manager.supervisor = self.supervisor
@@ -77,7 +77,7 @@ class Session:
                     f"{settings.host} can be reached from other machines, and they need keys: pass key_file=PATH "
                     "(made if it does not exist), and give that file to workers and clients by --key or key="
                 )
-            keys = server_keys(settings.key_file) if settings.key_file is not None else ServerKeys.fresh()
+            keys = server_keys(settings.key_file) if settings.key_file is not None else kept_keys(address) or ServerKeys.fresh()
         return ManagerSettings(
             self.name,
             address,
@@ -87,10 +87,6 @@ class Session:
             max_worker_deaths=settings.max_worker_deaths,
             max_chain=settings.max_chain,
         )
-
-    def _announce(self, address: Address, keys: ServerKeys) -> None:
-        self.connection = connection_file(address)
-        write_connection(self.connection, address.endpoint, keys.credentials)
 
     def _seat(self, seats: Sequence[Seat]) -> None:
         manager = self.manager
@@ -178,6 +174,5 @@ class Session:
             if self.zygote is not None:
                 self.zygote.close()
                 self.zygote = None
-            if self.connection is not None:
-                self.connection.unlink(missing_ok=True)
-                self.connection = None
+            remove(self.left)
+            self.left = []

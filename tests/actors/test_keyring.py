@@ -13,9 +13,12 @@ from callboard.actors.keyring import (
     Address,
     KeyPair,
     ServerKeys,
+    announce,
     connection_file,
     folder,
+    kept_keys,
     read_connection,
+    remove,
     server_keys,
     write_connection,
 )
@@ -127,3 +130,69 @@ def test_half_of_a_managers_keys_is_not_enough(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(CannotConnect, match=r"studio\.key"):
         server_keys(path)
+
+
+def test_two_halves_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    server_keys(tmp_path / "one")
+    server_keys(tmp_path / "two")
+    (tmp_path / "one.server").write_text((tmp_path / "two.server").read_text())
+    with pytest.raises(CannotConnect, match="does not belong to"):
+        server_keys(tmp_path / "one")
+    (tmp_path / "two.server").write_text("{}")
+    with pytest.raises(CannotConnect, match="does not belong to"):
+        server_keys(tmp_path / "two")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CALLBOARD_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "*"])
+@pytest.mark.usefixtures("home")
+def test_a_manager_on_all_interfaces_is_found_by_loopback(host: str) -> None:
+    everywhere = Address(host, 8000)
+    keys = ServerKeys.fresh()
+    left = announce(everywhere, keys, keep=False)
+    assert read_connection(LOCAL) == read_connection(Address("localhost", 8000)) == read_connection(everywhere) == keys.credentials
+    for other in (Address("127.0.0.1", 8001), Address("10.0.0.7", 8000)):
+        with pytest.raises(CannotConnect, match="is the manager running"):
+            read_connection(other)
+    remove(left)
+    with pytest.raises(CannotConnect):
+        read_connection(LOCAL)
+
+
+@pytest.mark.parametrize(("dead", "alive"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")])
+def test_what_a_dead_manager_left_does_not_hide_the_one_that_lives(dead: str, alive: str, home: Path) -> None:
+    announce(Address(dead, 8000), ServerKeys.fresh(), keep=True)
+    elsewhere = announce(Address("10.0.0.7", 8000), ServerKeys.fresh(), keep=False)
+    keys = ServerKeys.fresh()
+    left = announce(Address(alive, 8000), keys, keep=False)
+    assert read_connection(LOCAL) == keys.credentials
+    assert sorted(home.iterdir()) == sorted(left + elsewhere)
+
+
+def test_the_next_manager_finds_the_keys_of_one_that_was_killed(home: Path) -> None:
+    keys = ServerKeys.fresh()
+    assert kept_keys(LOCAL) is None
+    left = announce(LOCAL, keys, keep=True)
+    assert kept_keys(LOCAL) == kept_keys(Address("localhost", 8000)) == keys and kept_keys(Address("127.0.0.1", 8001)) is None
+    assert [stat.S_IMODE(path.stat().st_mode) for path in left] == [0o600] * 2 and sorted(home.iterdir()) == sorted(left)
+    remove(left)
+    assert kept_keys(LOCAL) is None
+
+
+@pytest.mark.parametrize("half", [0, 1])
+@pytest.mark.usefixtures("home")
+def test_keys_that_others_could_read_or_that_are_broken_are_not_taken_up(half: int) -> None:
+    left = announce(LOCAL, ServerKeys.fresh(), keep=True)
+    left[half].chmod(0o640)
+    assert kept_keys(LOCAL) is None
+    left[half].chmod(0o600)
+    assert kept_keys(LOCAL) is not None
+    left[half].write_text("no keys")
+    assert kept_keys(LOCAL) is None
+    left[half].unlink()
+    assert kept_keys(LOCAL) is None

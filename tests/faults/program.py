@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from callboard import Playground, RetryPolicy, Task, connect
+from callboard.playground.command import main
 from callboard.resilience import StopAfterSeconds
 from tests.faults.crew import Hand, note, order
 
@@ -23,10 +24,17 @@ def manager(port: str, key_file: str, host: str = "127.0.0.1", workers: str = "0
         ended.wait()
 
 
-def worker(address: str, key_file: str, name: str, slots: str = "1") -> None:
-    """A worker, until it is told to end."""
+def command(*arguments: str) -> None:
+    """The command line."""
     ready()
-    Hand(name, slots=int(slots)).join(address, key=key_file)
+    sys.argv[:] = ["callboard", *arguments]
+    main()
+
+
+def worker(address: str, key_file: str, name: str, slots: str = "1") -> None:
+    """A worker, until it is told to end; "-" for the file that the manager left."""
+    ready()
+    Hand(name, slots=int(slots)).join(address, key=None if key_file == "-" else key_file)
 
 
 def client(address: str, key_file: str, count: str, seconds: str, path: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from callboard import connect
+from callboard.actors.keyring import Address, connection_file
 from callboard.messages.errors import PlaygroundClosed
 from tests.faults.conftest import Start
 from tests.faults.crew import await_lines, lines, order, outputs
@@ -60,6 +61,35 @@ def test_clients_and_workers_go_on_with_the_next_manager(
         while not rule_fired.is_set() and time.monotonic() < until:
             assert board.submit(order("echo", 1)).result(10).output == 1
         assert rule_fired.is_set()
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_manager_that_was_killed_and_is_started_again_has_the_same_keys(
+    tmp_path: Path, home: Path, port: int, start: Start, figure: Figure
+) -> None:
+    marks = tmp_path / "marks"
+    address = f"tcp://127.0.0.1:{port}"
+    first = start("command", "manager", "--port", port)
+    until = time.monotonic() + 20
+    while not connection_file(Address("127.0.0.1", port)).exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    start("worker", address, "-", "ada")
+    with connect(address) as board:
+        running = board.submit(order("mark", (str(marks), 1.0)))
+        await_lines(marks, 1)
+        waiting = board.submit(order("echo", 1))
+        first.kill()
+        first.wait()
+        second = start("command", "manager", "--port", port)
+        started = time.monotonic()
+        assert waiting.result(20).output == 1
+        figure("`callboard manager` started again: the next result after (s)", time.monotonic() - started)
+        assert running.result(10).unwrap() == running.task_id
+        assert len(lines(marks)) == 1
+    second.terminate()
+    assert second.wait(20) == 0
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.usefixtures("no_leaks")
