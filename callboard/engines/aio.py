@@ -45,7 +45,7 @@ class AsyncExecutor(Executor):
             asyncio.get_running_loop()
         except RuntimeError:
             return asyncio.run(self._drive_async(run))
-        _refuse("execute", "await executor.execute_async(...)")
+        _refuse("execute or resume", "await executor.execute_async(...) or resume_async(...)")
 
     def iterate(self, run: FlowRun) -> NoReturn:
         """Not here: a step of it would block the loop."""

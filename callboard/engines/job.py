@@ -50,7 +50,7 @@ class Job:
         """Call the user's code; what it raises passes through."""
         if not self.undo:
             return self.task.perform(self.arguments)
-        value = self.task.revert(**self.arguments)
+        value = self.task.undo(self.arguments)
         return _undone(value) if isinstance(value, Awaitable) else interpret(value)
 
 

@@ -30,6 +30,8 @@ from callboard.state import (
 RESOLUTION = "resolution"
 GROWTH = "growth:"
 UNDECIDED = Resolution()
+FIRST_VERSION = (1, 0)
+"""That of whoever declares none, so that it need not be written."""
 _S = AtomState
 _PLAIN: Mapping[AtomState, str] = {state: state.value for state in AtomState}
 
@@ -43,11 +45,16 @@ class Recorder:
         self.values = values
         self.changes: list[RunChange] = []
         self._results: dict[int, StoredValue] = {}
+        self._revert_results: dict[int, StoredValue] = {}
         self._resolution = UNDECIDED
 
     def keep_result(self, node: int, result: Any) -> None:
         """Take the result of an atom that is about to complete. Raises `CannotStore`, naming the atom."""
         self._results[node] = encode(result, f"the result of atom {self.values.plan.nodes[node].name!r}")
+
+    def keep_revert_result(self, node: int, result: Any) -> None:
+        """Take what the revert of an atom gave. Raises `CannotStore`, naming the atom."""
+        self._revert_results[node] = encode(result, f"the result of the revert of atom {self.values.plan.nodes[node].name!r}")
 
     def keep_growth(self, node: int, flow: Flow | None) -> None:
         """Take what an atom made while the flow runs, so that it is there after a restart; None: it is gone again."""
@@ -86,7 +93,11 @@ class Recorder:
         known = self.values.plan.nodes[node]
         state = _PLAIN[new]
         if new is _S.RUNNING or new is _S.WAITING:
-            return AtomChange(known.name, state=state, attempts=self.values.machine.attempts[node])
+            attempts = self.values.machine.attempts[node]
+            version = getattr(known.task, "version", FIRST_VERSION)
+            if version == FIRST_VERSION:
+                return AtomChange(known.name, state=state, attempts=attempts)
+            return AtomChange(known.name, state=state, attempts=attempts, version=version)
         if new is _S.COMPLETED:
             result = self._results.pop(node)
             if known.kind is Kind.RETRY:
@@ -98,11 +109,12 @@ class Recorder:
         if new is _S.RETRYING:
             return AtomChange(known.name, state=state, history=self._history(node))
         if new is _S.REVERTED:
-            return AtomChange(known.name, state=state, result=None, history=() if known.kind is Kind.RETRY else KEEP)
+            history: Any = () if known.kind is Kind.RETRY else KEEP
+            return AtomChange(known.name, state=state, result=None, revert_result=self._revert_results.pop(node, None), history=history)
         if new is _S.REVERT_FAILED:
             return AtomChange(known.name, state=state, revert_failure=self.values.revert_failures.get(node))
         if new is _S.PENDING and old is not _S.WAITING:
-            return AtomChange(known.name, state=state, attempts=0, failure=None, progress=0.0)
+            return AtomChange(known.name, state=state, attempts=0, failure=None, revert_result=None, progress=0.0)
         return AtomChange(known.name, state=state)
 
     def _history(self, node: int) -> list[RetryAttempt]:

@@ -120,6 +120,12 @@ class Steps:
     def undone(self, job: Job, ending: Ending) -> None:
         """A revert has ended."""
         if ending.outcome is not None and ending.outcome.success:
+            if self.run.recorder is not None and ending.outcome.output is not None:
+                try:
+                    self.run.recorder.keep_revert_result(job.node, ending.outcome.output)
+                except CallboardError as refused:
+                    self._revert_failed(job.node, refused)
+                    return
             self.machine.reverted(job.node)
         else:
             error = ending.error or TaskFailed(ending.outcome.error or "revert failed" if ending.outcome else "revert failed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
 from callboard.flows.declaration import Names
@@ -16,8 +16,8 @@ class CompositeTask(Task):
     """Tasks that run as one, each as soon as what it needs is there. An executor runs it.
 
     A ``retry_policy`` tries the whole again, after its parts were reverted; other limits and needs are for the parts to
-    declare. In a flow, or inside of another composite
-    task, ``requires`` and ``provides`` given there as mappings rename what it takes in and hands out.
+    declare. In a flow, or inside of another composite task, ``requires`` and ``provides`` given there as mappings rename
+    what it takes in and hands out.
     """
 
     def __init__(self, name: str | None = None, **declared: Any) -> None:
@@ -41,11 +41,6 @@ class CompositeTask(Task):
         if when is not None and not callable(when):
             raise InvalidTask(f"when of {task!r} in {self._label()} must be a function, not {when!r}")
         self.flow._place(task, requires, provides, None, when)
-        return self
-
-    def add_tasks(self, tasks: Iterable[Task]) -> Self:
-        """Add several parts, as they are declared."""
-        self.flow.add(*tasks)
         return self
 
     def execute(self, *args: Any, **inputs: Any) -> NoReturn:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from callboard.flows.declaration import CHECKS, Names, Skills, checked
-from callboard.messages.errors import InvalidTask
+from callboard.messages.errors import DependencyCycle, InvalidTask
 from callboard.messages.task import fresh_id
 
 
@@ -141,7 +141,7 @@ class Declared:
         self._sources = tuple(dependency for dependency in given if isinstance(dependency, Declared))
         ids = dict.fromkeys(dependency.id if isinstance(dependency, Declared) else dependency for dependency in given)
         if self._given_id and self.id in ids:
-            raise InvalidTask(f"{self._label()} depends on itself ({self.id!r})")
+            raise DependencyCycle([self.id, self.id])
         self.dependencies = tuple(ids)
 
     def _label(self) -> str:

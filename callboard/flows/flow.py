@@ -106,15 +106,3 @@ class LinearFlow(Flow):
 
 class UnorderedFlow(Flow):
     """Runs in any order, and at once where the executor can; what is in it cannot use each other's results."""
-
-
-def as_flow(item: Any) -> Flow:
-    """``item`` itself where it is a flow; a single task in a flow of its own."""
-    if isinstance(item, Flow):
-        return item
-    maker = getattr(item, "task", None)
-    if isinstance(maker, Maker):
-        item = maker()
-    if not isinstance(item, Task):
-        raise InvalidFlow(f"what is executed is a flow or a task, not {item!r}")
-    return LinearFlow(item.name).add(item)

@@ -202,7 +202,7 @@ def task(function: Callable[..., Any] | None = None, /, **declared: Any) -> Any:
         raise InvalidTask(f"@task decorates a function, not {function!r}")
     try:
         function.task = Maker(function, declared)  # type: ignore[attr-defined]
-    except AttributeError as error:
+    except (AttributeError, TypeError) as error:  # builtins and bound methods, and builtin classes
         raise InvalidTask(f"@task cannot mark {function!r}; write a def that calls it") from error
     return cast(TaskFunction[..., Any], function)
 

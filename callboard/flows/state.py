@@ -38,13 +38,6 @@ class FlowStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Intention(StrEnum):
-    """What is to become of an atom, beside its state."""
-
-    EXECUTE = "execute"
-    REVERT = "revert"
-
-
 _A = AtomState
 ATOM_TRANSITIONS: Mapping[AtomState, frozenset[AtomState]] = {
     _A.PENDING: frozenset({_A.RUNNING, _A.WAITING, _A.IGNORED, _A.FAILED}),

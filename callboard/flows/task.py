@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from callboard.flows.binding import Binding, bind, extract, places
 from callboard.flows.declared import Declared
+from callboard.flows.hook import Hooks, between
 from callboard.flows.interpretation import finish, interpret, interpret_later
 from callboard.flows.signature import Signature, signature_of
 from callboard.flows.spec import intern_spec
@@ -37,7 +39,7 @@ class _Attempt:
         return 1 if work is None else work.attempt
 
 
-class Task(Declared):
+class Task(Hooks, Declared):
     """A piece of work, declared once and submitted as often as wanted; submitting never changes it.
 
     With a ``processor`` it goes to the workers of that role. A subclass with ``execute`` carries its own code: its
@@ -112,10 +114,19 @@ class Task(Declared):
         arguments = dict(inputs)
         if dependencies:
             self._take_outputs(arguments, dependencies)
-        value = self.execute(**arguments)
+        if self.hooked:
+            value = between(self.pre_execute, partial(self.execute, **arguments), self.post_execute)
+        else:
+            value = self.execute(**arguments)
         if inspect.isawaitable(value):
             return interpret_later(value)
         return interpret(value)
+
+    def undo(self, arguments: Mapping[str, Any]) -> Any:
+        """Call ``revert``; an async one gives an awaitable. What it raises passes through."""
+        if self.hooked:
+            return between(self.pre_revert, partial(self.revert, **arguments), self.post_revert)
+        return self.revert(**arguments)
 
     def _take_outputs(self, arguments: dict[str, Any], dependencies: Mapping[str, TaskResult]) -> None:
         binding = self.binding()

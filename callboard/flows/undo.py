@@ -9,7 +9,7 @@ from callboard.flows.task import Task
 
 
 class Undo(Task):
-    """Calls another task's ``revert`` with ``arguments``, on a worker that could have executed it."""
+    """Undoes another task with ``arguments``, on a worker that could have executed it."""
 
     def __init__(self, task: Task, arguments: Mapping[str, Any]) -> None:
         super().__init__(task.name, task.processor, skills=task.skills, priority=task.priority, expires_in=task.expires_in)
@@ -18,4 +18,4 @@ class Undo(Task):
 
     def execute(self, *args: Any, **inputs: Any) -> Any:
         """Undo."""
-        return self.task.revert(**self.arguments)
+        return self.task.undo(self.arguments)

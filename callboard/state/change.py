@@ -30,7 +30,6 @@ class AtomChange(NamedTuple):
 
     name: str
     state: str | Keep = KEEP
-    intention: str | Keep = KEEP
     attempts: int | Keep = KEEP
     progress: float | Keep = KEEP
     version: tuple[int, int] | Keep = KEEP

@@ -156,8 +156,6 @@ def _header(change: AtomChange, known: _Header) -> _Header:
     header = known.copy()
     if change.state is not KEEP:
         header["state"] = change.state
-    if change.intention is not KEEP:
-        header["intention"] = change.intention
     if change.attempts is not KEEP:
         header["attempts"] = change.attempts
     if change.progress is not KEEP:

@@ -69,7 +69,6 @@ class AtomRecord(Kept):
     run_id: str
     name: str
     state: str = PENDING
-    intention: str = "execute"
     attempts: int = 0
     progress: float = 0.0
     version: tuple[int, int] = (1, 0)

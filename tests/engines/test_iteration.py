@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from callboard.engines import AsyncExecutor, FlowRun, ParallelExecutor, SyncExecutor
+from callboard.engines import AsyncExecutor, Executor, FlowRun, ParallelExecutor, SyncExecutor
 from callboard.flows import FlowStatus, LinearFlow, Task
-from callboard.messages.errors import InvalidSetting
+from callboard.messages.errors import InvalidSetting, StoreUnavailable
 from tests.engines.test_scenario import Note, Sleeper
 
 
@@ -96,3 +98,32 @@ def test_numbers_that_cannot_work_are_refused(wrong: int) -> None:
         AsyncExecutor(max_concurrency=wrong)
     with pytest.raises(InvalidSetting, match="deadline"):
         SyncExecutor().execute(Note("a"), deadline=-1)
+
+
+class Pause:
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    def __call__(self, state: str, details: Any) -> None:
+        self.executor.suspend()
+
+
+def test_a_suspended_run_is_resumed_in_a_running_loop(tmp_path: Path) -> None:
+    def flow() -> LinearFlow:
+        return LinearFlow("f").add(Note("a", provides="a"), Note("b", provides="b"))
+
+    async def inside() -> None:
+        executor = AsyncExecutor(state=f"sqlite:///{tmp_path}/runs.db")
+        pause = Pause(executor)
+        executor.atom_notifier.register("completed", pause)
+        with executor:
+            assert (await executor.execute_async(flow(), run_id="r")).status == "suspended"
+            with pytest.raises(InvalidSetting, match="resume_async"):
+                executor.resume("r", flow())
+            executor.atom_notifier.deregister("completed", pause)
+            result = await executor.resume_async("r", flow())
+        assert result.outputs == {"a": "a", "b": "b"}
+        with pytest.raises(StoreUnavailable):
+            executor.resume_async("r", flow()).send(None)
+
+    asyncio.run(inside())

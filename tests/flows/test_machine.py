@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -182,7 +183,7 @@ class Driver:
         restore(self.machine, standings, resolution)
 
 
-def atoms_around(plan: Plan, node: int, edges: list[list[int]]) -> set[int]:
+def atoms_around(plan: Plan, node: int, edges: list[Sequence[int]]) -> set[int]:
     """The atoms right before or behind a node, with nothing but ENTER and EXIT between."""
     found, left, seen = set(), list(edges[node]), set()
     while left:

@@ -8,7 +8,7 @@ import pytest
 from callboard.flows import Task
 from callboard.messages.code import restore
 from callboard.messages.context import current
-from callboard.messages.errors import CannotPickle, InvalidTask
+from callboard.messages.errors import CannotPickle, DependencyCycle, InvalidTask
 from callboard.messages.outcome import Outcome
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
@@ -70,7 +70,6 @@ class Below(Named):
         ({"input_data": [1]}, "wrap a single value"),
         ({"dependencies": "abc"}, "several ids or Tasks"),
         ({"dependencies": [3]}, "must be an id or a Task, not 3"),
-        ({"dependencies": ["me"], "id": "me"}, "depends on itself"),
         ({"id": 7}, "id of task 'x'"),
         ({"priority": "high"}, "priority"),
         ({"retry_policy": 3}, "retry_policy"),
@@ -85,6 +84,11 @@ def test_what_cannot_work_is_said_at_once(declared: dict[str, Any], words: str) 
     with pytest.raises(InvalidTask) as raised:
         Task("x", **declared)
     assert words in str(raised.value)
+
+
+def test_a_task_that_depends_on_itself_is_a_circle() -> None:
+    with pytest.raises(DependencyCycle, match="me -> me"):
+        Task("x", id="me", dependencies=["me"])
 
 
 def test_a_name_that_is_no_text_is_refused() -> None:

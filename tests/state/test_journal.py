@@ -31,7 +31,6 @@ def test_every_field_comes_back(manager: StateManager) -> None:
             AtomChange(
                 "a",
                 state="reverted",
-                intention="revert",
                 attempts=3,
                 progress=0.5,
                 version=(2, 1),
@@ -45,14 +44,14 @@ def test_every_field_comes_back(manager: StateManager) -> None:
         ]
     )
     atom = manager.open("r").load().atoms["a"]
-    assert (atom.run_id, atom.name, atom.state, atom.intention, atom.attempts) == ("r", "a", "reverted", "revert", 3)
+    assert (atom.run_id, atom.name, atom.state, atom.attempts) == ("r", "a", "reverted", 3)
     assert (atom.progress, atom.version) == (0.5, (2, 1))
     assert atom.result is not None and atom.result.load() == {"x": (1,)}
     assert atom.revert_result is not None and atom.revert_result.load() is None
     assert atom.meta is not None and atom.meta.load() == {"duration": 1.5}
     assert (atom.failure, atom.revert_failure, atom.history) == (FAILURE, FAILURE, tuple(history))
     untouched = manager.open("r").load().atoms["b"]
-    assert (untouched.state, untouched.intention, untouched.result, untouched.history) == ("pending", "execute", None, ())
+    assert (untouched.state, untouched.result, untouched.history) == ("pending", None, ())
 
 
 def test_what_is_not_given_stays_and_none_clears(manager: StateManager) -> None:

@@ -160,7 +160,7 @@ def detail_data(state: StateManager, run_id: str) -> dict[str, Any]:
 
 
 def _atom_data(atom: AtomRecord) -> dict[str, Any]:
-    data = atom.model_dump(include={"name", "state", "intention", "attempts", "progress", "version"})
+    data = atom.model_dump(include={"name", "state", "attempts", "progress", "version"})
     values = {"result": _tree(atom.result), "revert_result": _tree(atom.revert_result)}
     tries = [
         {"value": _tree(attempt.value), "failures": {name: _failure_data(failure) for name, failure in attempt.failures.items()}}
