@@ -94,3 +94,14 @@ def test_keys_are_made_once_and_let_in_who_has_them(terminal: Terminal, free_por
     worker = terminal.worker(f"tcp://127.0.0.1:{port}", "studio:Painter", "--key", str(path))
     with connect(f"tcp://127.0.0.1:{port}", key=path) as client:
         assert client.submit(Task("portrait", "worker")).result(20).output["pid"] == worker.pid
+
+
+def test_one_that_listens_on_all_interfaces_is_found_by_loopback(terminal: Terminal, free_port: Callable[[], int], tmp_path: Path) -> None:
+    port, path = free_port(), tmp_path / "keys"
+    manager = terminal.manager(port, "--host", "0.0.0.0", "--key-file", str(path))
+    worker = terminal.worker(f"tcp://127.0.0.1:{port}", "studio:Painter")
+    with connect(f"tcp://localhost:{port}") as client:
+        assert client.submit(Task("portrait", "worker")).result(20).output["pid"] == worker.pid
+    assert manager.end() == 0
+    assert list(terminal.home.iterdir()) == []
+    assert path.exists()
