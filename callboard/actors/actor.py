@@ -38,6 +38,7 @@ class SocketActor(pykka.ThreadingActor):
         self.opened: Future[None] = Future()
         """Done when `open` is; carries what it raised. (A failing ``on_start`` tells nobody otherwise.)"""
         self.thread_id: int | None = None
+        self._thread: threading.Thread | None = None
         self._shut = False
         self.mailbox.deadline = self.next_deadline
 
@@ -73,10 +74,13 @@ class SocketActor(pykka.ThreadingActor):
         if threading.get_ident() == self.thread_id:
             self.stop()
             return True
+        until = time.monotonic() + patience
         try:
             self.actor_ref.stop(timeout=patience)
         except pykka.Timeout:
             return False
+        if self._thread is not None:
+            self._thread.join(max(0.0, until - time.monotonic()))  # pykka's answer comes a little before the thread's end
         return True
 
     def hand(self, item: Any) -> None:
@@ -112,6 +116,7 @@ class SocketActor(pykka.ThreadingActor):
 
     def on_start(self) -> None:
         """Open, and tell who waits for it."""
+        self._thread = threading.current_thread()
         self.thread_id = threading.get_ident()
         try:
             self.open()

@@ -149,7 +149,7 @@ def fan_out(
     timeout: float | None = None,
 ) -> GroupHandle:
     """Submit ``tasks`` and gather what becomes of them; see ``Playground.fan_out``."""
-    if timeout is not None and not timeout > 0:
+    if timeout is not None and (not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout > 0):
         raise InvalidSetting(f"the timeout of a fan-out must be more than 0 seconds, not {timeout!r}")
     gather = Gather(len(tasks), on_error, quorum)
     submissions = [task.submission() for task in tasks]
@@ -159,7 +159,11 @@ def fan_out(
     client.enter_group(handle)
     for index, submission in enumerate(submissions):
         actor.add(submission.task_id, index)
-    for submission in submissions:
-        client.submit_to(actor, submission)
+    try:
+        for submission in submissions:
+            client.submit_to(actor, submission)
+    except BaseException:  # nobody gets the handle, so that nobody else could end the group, and the block would wait for it
+        actor.mailbox.post(lambda: actor.cancel(False))
+        raise
     actor.mailbox.post(actor.begin)
     return handle

@@ -6,7 +6,6 @@ beacon, which cannot overtake the ones before it. Sequences count per topic, so 
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import secrets
 import threading
@@ -81,13 +80,16 @@ class EventBus(SocketActor):
         stream.when_closed(listening.cancel)
         return stream
 
-    def settle(self) -> None:
-        """Wait until what was published before is delivered; called when the end is near."""
+    def settle(self, patience: float = 1.0) -> bool:
+        """Wait until what was published before is delivered; False when it is not within ``patience`` seconds."""
         heard: Future[None] = Future()
         self.mailbox.post(lambda: self._subscribe(None, heard))
         if threading.get_ident() != self.thread_id:
-            with contextlib.suppress(FutureTimeout):
-                heard.result(1.0)
+            try:
+                heard.result(patience)
+            except FutureTimeout:
+                return False
+        return True
 
     def release(self, pattern: Pattern) -> None:
         """One listener to the pattern has gone."""

@@ -51,6 +51,15 @@ class Errands:
                     self._actor, _ = ErrandActor.launch()
         return self._actor.mailbox
 
+    def settle(self, patience: float) -> bool:
+        """Wait until what was posted before has run; False when it has not within ``patience`` seconds."""
+        actor = self._actor
+        if actor is None or actor.thread_id == threading.get_ident():
+            return True
+        done = threading.Event()
+        actor.mailbox.post(done.set)
+        return done.wait(patience)
+
     def stop(self, patience: float) -> bool:
         """Run what was posted, and end the thread; False when a callback does not return within ``patience`` seconds."""
         with self._lock:

@@ -57,7 +57,10 @@ class Gate:
             try:
                 self.router.bind(self._address.endpoint)
             except zmq.ZMQError as error:
-                text = f"cannot listen on {self._address.endpoint}: {error.strerror}; choose another port, or end who uses it"
+                # Not ZeroMQ's own text, which names the address once more.
+                text = (
+                    f"cannot listen on {self._address.endpoint}: {os.strerror(error.errno or 0)}; choose another port, or end who uses it"
+                )
                 raise CannotBind(error.errno, text) from None
         self._open_events()
 

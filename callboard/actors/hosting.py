@@ -17,7 +17,7 @@ from callboard.actors.host import Leave, WorkerHost
 from callboard.actors.keyring import Address, read_connection
 from callboard.actors.note import NoNote, Note
 from callboard.actors.peer import Endpoint
-from callboard.actors.worker import ProcessWorker
+from callboard.actors.worker import ProcessWorker, check_ready
 from callboard.messages.errors import CannotConnect, WorkerStartFailed
 from callboard.messages.payload import loads
 
@@ -33,6 +33,7 @@ def serve(worker: ProcessWorker, address: str, key: str | Path | None = None, pa
     Returns whether it ended because a task would not stop: that one still holds a thread of this process, so that only
     a new process can go on.
     """
+    check_ready(worker)
     parsed = Address.parse(address)
     endpoint = Endpoint(parsed.endpoint, read_connection(parsed, key))
     host = start(worker, endpoint, NoNote())

@@ -70,8 +70,9 @@ class Inquiry:
         entry = self._dispatcher.entry(task_id)
         spec = entry.category.spec
         worker = entry.worker.info.name if entry.worker is not None else entry.worker_name
+        begun = entry.attempts + (entry.worker is not None and entry.worker.is_running(entry))
         return TaskInfo(
-            entry.task_id, entry.name, entry.seen_status(), spec.role, dict(spec.skills), spec.priority, entry.attempts, worker, entry.error
+            entry.task_id, entry.name, entry.seen_status(), spec.role, dict(spec.skills), spec.priority, begun, worker, entry.error
         )
 
     def workers(self) -> list[WorkerView]:

@@ -18,7 +18,7 @@ from callboard.actors.actor import SocketActor, logger
 from callboard.actors.mailbox import Mail
 from callboard.actors.note import Notebook
 from callboard.actors.restart import RestartBudget
-from callboard.actors.worker import ProcessWorker
+from callboard.actors.worker import ProcessWorker, check_ready
 from callboard.actors.zygote import FrameReader, write_frame
 from callboard.messages.errors import CannotPickle, WorkerStartFailed
 from callboard.messages.payload import dumps_small
@@ -33,6 +33,7 @@ class Seat:
     """One local worker's place, which outlives its processes."""
 
     def __init__(self, worker: ProcessWorker) -> None:
+        check_ready(worker)
         try:
             self.blob = dumps_small(worker)
         except Exception as error:  # whatever the user's class raises when it is pickled

@@ -66,6 +66,17 @@ class ProcessWorker:
         return _later(value) if inspect.isawaitable(value) else _verdict(value)
 
 
+def check_ready(worker: ProcessWorker) -> None:
+    """Raise `InvalidWorker` where a class of a person's own cannot work: it left out our ``__init__``, or its hooks are async."""
+    kind = type(worker).__name__
+    missing = [name for name in ("name", "role", "skills", "slots") if not hasattr(worker, name)]
+    if missing:
+        raise InvalidWorker(f"a {kind} has no {missing[0]}: its __init__ must call super().__init__(name, role, ...)")
+    for hook in ("on_start", "on_stop"):
+        if inspect.iscoroutinefunction(getattr(worker, hook)):
+            raise InvalidWorker(f"{hook} of {kind} must be a plain def, not async: no event loop runs yet, or any more, when it is called")
+
+
 async def _later(value: Any) -> Outcome:
     return _verdict(await value)
 
@@ -81,10 +92,10 @@ def levels(skills: Mapping[str, int] | Iterable[str] | None, whose: str) -> dict
     """Skills as ``{tag: level}``; raises `InvalidWorker` naming ``whose`` they are."""
     if skills is None:
         return {}
-    if isinstance(skills, str):
-        raise InvalidWorker(f"the skills of {whose} must be a set of tags or {{tag: level}}, not the string {skills!r}")
+    if isinstance(skills, str) or not isinstance(skills, Iterable):
+        raise InvalidWorker(f"the skills of {whose} must be a set of tags or {{tag: level}}, not {skills!r}")
     found = dict(skills) if isinstance(skills, Mapping) else dict.fromkeys(skills, 1)
     for tag, level in found.items():
-        if not isinstance(tag, str) or not isinstance(level, int) or isinstance(level, bool) or level < 0:
+        if not isinstance(tag, str) or not tag or not isinstance(level, int) or isinstance(level, bool) or level < 0:
             raise InvalidWorker(f"the skills of {whose} must map tags to whole levels, not {tag!r} to {level!r}")
     return found

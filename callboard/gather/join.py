@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -34,12 +35,21 @@ def make_join(join: Aggregator | type[Aggregator] | JoinFunction | None) -> Join
     if isinstance(join, type) and issubclass(join, Aggregator):
         join = join()
     if isinstance(join, Aggregator):
+        _check_plain(join.add, join.finish)
         return AggregatorJoin(join)
     if join is None:
         return FunctionJoin(list)
     if callable(join):
+        _check_plain(join)
         return FunctionJoin(join)
     raise InvalidTask(f"join must be a function of the list of outputs or an Aggregator, not {join!r}")
+
+
+def _check_plain(*functions: Callable[..., Any]) -> None:
+    for function in functions:
+        if inspect.iscoroutinefunction(function):
+            name = getattr(function, "__qualname__", repr(function))
+            raise InvalidTask(f"{name} joins in a thread without an event loop: make it a plain def, not async")
 
 
 class AggregatorJoin(Join):

@@ -26,6 +26,8 @@ def tasks_for(work: Any, items: Iterable[Any]) -> tuple[str, list[Submittable]]:
     For a role the item is the request's ``data``. For a Task subclass a mapping gives the inputs by name, anything else
     is its first input. A function is called with the item.
     """
+    if not isinstance(items, Iterable):
+        raise InvalidTask(f"items to fan out over must be several, such as a list or a generator, not {items!r}")
     if isinstance(work, str):
         return work, [Task(f"{work}-{index}", processor=work, input_data={"data": item}) for index, item in enumerate(items)]
     if isinstance(work, type) and issubclass(work, Task):

@@ -16,13 +16,11 @@ from callboard.messages.errors import AlreadyPlaying, InvalidSetting, Playground
 from callboard.messages.task import PLAIN_ROLE
 from callboard.playground.block import Block
 from callboard.playground.board import Board
-from callboard.playground.session import Session
+from callboard.playground.session import LEAVE_PATIENCE, Session
 from callboard.playground.setting import Settings
 
 STOP_PATIENCE = 2.0
 """Seconds that workers have to end when the block is left by an exception; then they are killed."""
-LEAVE_PATIENCE = 10.0
-"""The same when it is left in order: ``on_stop`` may take its time."""
 
 
 class Playground(Board):
@@ -49,6 +47,8 @@ class Playground(Board):
         max_chain: int | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(name, str) or not name:
+            raise InvalidSetting(f"the name of a playground must be a text that is not empty, not {name!r}")
         self.name = name
         self.settings = Settings.of(
             {
@@ -141,7 +141,6 @@ class Playground(Board):
         if session is None:
             return  # it was killed inside the block
         session.drain()
-        self._bus_done()
         session.stop(LEAVE_PATIENCE)
         self._over()
 
@@ -169,12 +168,6 @@ class Playground(Board):
         self._link = None
         self._bus = None
         self._executor = None
-
-    def _bus_done(self) -> None:
-        """Let handlers hear what was published before the end."""
-        session = self._session
-        if session is not None and session.bus is not None:
-            session.bus.settle()
 
     def _the_bus(self) -> EventBus:
         if self._session is None:

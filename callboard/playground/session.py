@@ -26,6 +26,10 @@ logger = logging.getLogger("callboard")
 
 START_PATIENCE = 60.0
 """Seconds within which every local worker must have joined."""
+LEAVE_PATIENCE = 10.0
+"""Seconds for which workers, ``on_stop``, handlers and callbacks are waited for when the block is left in order."""
+ACTOR_PATIENCE = 5.0
+"""Seconds for the manager and the supervisor to end, which take a moment: nothing of a person's runs in their threads."""
 KILL_PATIENCE = 0.2
 """Seconds for which handlers and callbacks are waited for when the end cannot wait."""
 
@@ -47,6 +51,7 @@ class Session:
         self.link: LocalLink | None = None
         self.left: list[Path] = []
         self._lock = threading.Lock()
+        self._deaf = False  # a handler or callback did not return in time, and need not be waited for again
 
     # -- begin ------------------------------------------------------------------------------
 
@@ -113,7 +118,30 @@ class Session:
     # -- end --------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Wait until every task and every group has ended."""
+        """Wait until every task and every group has ended, those too that event handlers and callbacks submit at the end.
+
+        Handlers and callbacks that do not return within `LEAVE_PATIENCE` seconds are not waited for.
+        """
+        heard = -1  # so many of the tasks had ended before handlers and callbacks were last heard out
+        while True:
+            taken = self._taken
+            self._drain_tasks()
+            if self._taken == heard or not self._hear_out():
+                return
+            heard = taken
+
+    @property
+    def _taken(self) -> int:
+        assert self.manager is not None
+        return self.manager.dispatcher.taken  # in another thread, but a number that only grows
+
+    def _hear_out(self) -> bool:
+        """Let handlers and callbacks hear what has happened; False when they do not return."""
+        if not self.client.errands.settle(LEAVE_PATIENCE) or (self.bus is not None and not self.bus.settle(LEAVE_PATIENCE)):
+            self._deaf = True
+        return not self._deaf
+
+    def _drain_tasks(self) -> None:
         assert self.manager is not None
         while True:
             drained: Future[None] = Future()
@@ -147,7 +175,7 @@ class Session:
             supervisor.empty.wait(patience)
         elif self.manager is not None:
             self.manager.mailbox.post(self.manager.dismiss)
-        self.kill(patience)
+        self.kill(KILL_PATIENCE if self._deaf else patience)
 
     def kill(self, patience: float = KILL_PATIENCE) -> None:
         """End what is left, processes first. Every step may be taken again: a second Ctrl-C can come between any two.
@@ -162,7 +190,7 @@ class Session:
             zygote.kill()
         for actor in (self.supervisor, self.manager):
             if actor is not None:
-                actor.actor_ref.stop()
+                actor.end(ACTOR_PATIENCE)
         # Before handlers and callbacks are waited for, since they may wait for tasks.
         self.client.abandon(PlaygroundClosed("the playground has ended"))
         if self.bus is not None and not self.bus.end(patience):

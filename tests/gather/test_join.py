@@ -53,3 +53,21 @@ def test_a_failed_item_stands_in_the_list_as_its_result() -> None:
 def test_nothing_else_joins() -> None:
     with pytest.raises(InvalidTask, match="join must be a function of the list of outputs or an Aggregator, not 'sum'"):
         make_join("sum")  # type: ignore[arg-type]
+
+
+class Late(Aggregator):
+    async def add(self, result: TaskResult) -> None:  # type: ignore[override]
+        """Would never be awaited."""
+
+    def finish(self) -> None:
+        """Nothing."""
+
+
+async def summed(outputs: list[int]) -> int:
+    return sum(outputs)
+
+
+@pytest.mark.parametrize("join", [Late, Late(), summed])
+def test_a_join_is_plain(join: Any) -> None:
+    with pytest.raises(InvalidTask, match="make it a plain def, not async"):
+        make_join(join)

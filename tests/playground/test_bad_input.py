@@ -20,6 +20,7 @@ from callboard import (
     CannotBind,
     CannotConnect,
     CannotPickle,
+    DependencyCycle,
     DuplicateTask,
     InvalidSetting,
     InvalidTask,
@@ -176,7 +177,7 @@ def _loaded() -> Repeated:
 
 
 def test_a_dependency_on_itself_by_a_chosen_id() -> None:
-    with pytest.raises(InvalidTask, match="itself"):
+    with pytest.raises(DependencyCycle, match="own -> own"):
         Task("selfish", id="own", dependencies=["own"])
 
 
@@ -196,11 +197,33 @@ def test_a_dependency_on_itself_by_a_chosen_id() -> None:
         ({"name": "ada", "skills": "oil"}, "skills"),
         ({"name": "ada", "skills": {"oil": "much"}}, "skills"),
         ({"name": "ada", "skills": {"oil": -1}}, "skills"),
+        ({"name": "ada", "skills": 5}, "skills"),
+        ({"name": "ada", "skills": {""}}, "skills"),
     ],
 )
 def test_a_worker_that_cannot_work(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(InvalidWorker, match=text):
         ProcessWorker(**arguments)
+
+
+class Unready(ProcessWorker):
+    def __init__(self) -> None:
+        """Forgets the base."""
+
+
+class Early(ProcessWorker):
+    async def on_start(self) -> None:  # type: ignore[override]
+        """Would never be awaited."""
+
+
+@pytest.mark.parametrize(
+    ("worker", "text"), [(Unready(), r"its __init__ must call super\(\).__init__"), (Early("ada"), "on_start of Early must be a plain def")]
+)
+def test_a_worker_class_that_cannot_work(worker: ProcessWorker, text: str, no_leaks: None) -> None:
+    with pytest.raises(InvalidWorker, match=text), Playground().play(workers=[Noting("bob"), worker]):
+        pass
+    with pytest.raises(InvalidWorker, match=text):
+        worker.join("tcp://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("workers", [-1, ["ada"], "ada", True, [ProcessWorker], [None], ProcessWorker("alone"), 1.5])
@@ -260,6 +283,8 @@ def test_a_worker_that_cannot_be_carried(no_leaks: None) -> None:
         ({"max_worker_deaths": 0}, "max_worker_deaths"),
         ({"max_chain": 0}, "max_chain"),
         ({"max_payload": 3}, "max_payload"),
+        ({"name": 5}, "name of a playground"),
+        ({"name": ""}, "name of a playground"),
     ],
 )
 def test_settings_that_cannot_work(arguments: dict[str, Any], text: str) -> None:

@@ -19,6 +19,7 @@ from callboard import (
     GroupFailed,
     InvalidSetting,
     InvalidTask,
+    PayloadTooLarge,
     Playground,
     ProcessRequest,
     ProcessWorker,
@@ -323,6 +324,7 @@ def test_leaving_by_an_exception_ends_groups_too(tmp_path: Path) -> None:
         ({"quorum": 4}, InvalidSetting, "quorum"),
         ({"quorum": 0}, InvalidSetting, "quorum"),
         ({"timeout": -1}, InvalidSetting, "timeout"),
+        ({"timeout": "soon"}, InvalidSetting, "timeout"),
         ({"join": 7}, InvalidTask, "join"),
     ],
 )
@@ -339,6 +341,16 @@ def test_what_cannot_work_is_refused_at_once(
 def test_work_that_is_none_is_refused(stage: Playground) -> None:
     with pytest.raises(InvalidTask, match="fan out"):
         stage.fan_out(17, [1])
+    with pytest.raises(InvalidTask, match="items to fan out over"):
+        stage.fan_out("square", 17)  # type: ignore[arg-type]
+
+
+def test_an_item_that_may_not_travel_takes_the_group_with_it(no_leaks: None) -> None:
+    with Playground(max_payload=100_000).play(workers=1) as stage:
+        with pytest.raises(PayloadTooLarge):
+            stage.fan_out(len, ["short", "x" * 200_000, "short"])
+        assert stage.fan_out(len, ["short", "longer"]).result(20).output == [5, 6]
+    # and the block did not wait for a group that nobody has
 
 
 def test_an_item_that_cannot_be_pickled_is_refused_with_nothing_begun(stage: Playground, module_tally: Tally) -> None:

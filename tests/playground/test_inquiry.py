@@ -23,6 +23,7 @@ def test_the_status_before_during_and_after(tmp_path: Path) -> None:
         task = stage.task_manager.get_task(first.task_id)
         assert task.status is TaskStatus.RUNNING and first.running()
         assert (task.name, task.processor, task.skills, task.priority, task.worker) == ("first", "desk", {"oil": 2}, 2, "solo")
+        assert task.attempts == 1 and stage.task_manager.get_task(second.task_id).attempts == 0
         assert stage.task_manager.get_task(second.task_id).status is TaskStatus.PENDING and not second.running()
         assert first.result(20).success and second.result(20).success
         after = stage.task_manager.get_task(first.task_id)

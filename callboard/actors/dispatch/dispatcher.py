@@ -251,6 +251,11 @@ class Dispatcher:
         """Whether every task has ended, and with it what it started."""
         return self.ledger.open == 0 and not self.endings.held
 
+    @property
+    def taken(self) -> int:
+        """How many tasks have come so far."""
+        return self._intake.taken
+
     # -- stepping ---------------------------------------------------------------------------
 
     def flush(self, now: float) -> list[Command]:

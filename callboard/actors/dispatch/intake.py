@@ -44,13 +44,14 @@ class Intake:
         self._attendance = attendance
         self._strays = attendance.strays
         self._categories = Categories(roster, ledger)
-        self._sequence = 0
+        self.taken = 0
+        """How many tasks have come."""
         self.stamp = 0
 
     def take_in(self, submission: Submission, client: str, now: float, rare: Rare = NOTHING_RARE) -> None:
         """Make a task of a submission whose id is not taken. Raises `DependencyCycle` or `UnknownValue`, and has then done nothing."""
-        self._sequence += 1
-        entry = Entry(submission, client, self._categories.of(submission.spec), self._sequence, self.stamp, rare)
+        self.taken += 1
+        entry = Entry(submission, client, self._categories.of(submission.spec), self.taken, self.stamp, rare)
         key = submission.idempotency_key
         if key is not None:
             leader = self._endings.twins.leader(key)
