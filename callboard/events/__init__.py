@@ -1,6 +1,6 @@
 """Floor 1: topics and their patterns, who listens, the emitter of one process, and the guard of chains."""
 
-from callboard.events.chain import next_depth
+from callboard.events.chain import Chain
 from callboard.events.emitter import EventEmitter
 from callboard.events.listener import Handler, Listeners, Subscription
 from callboard.events.stream import EventStream
@@ -8,6 +8,7 @@ from callboard.events.topic import Pattern, check_topic
 from callboard.events.where import Where, check_where, matches
 
 __all__ = [
+    "Chain",
     "EventEmitter",
     "EventStream",
     "Handler",
@@ -18,5 +19,4 @@ __all__ = [
     "check_topic",
     "check_where",
     "matches",
-    "next_depth",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any
 
-from callboard.events.chain import next_depth
+from callboard.events.chain import Chain
 from callboard.events.listener import Handler, Listeners, Subscription
 from callboard.events.stream import DEFAULT_BUFFER, EventStream
 from callboard.events.topic import Pattern, check_topic
@@ -20,9 +20,9 @@ from callboard.messages.event import Event
 MAX_CHAIN = 100
 """Plain handlers that emit nest on the stack, whose depth Python bounds too."""
 
-# How deep the chain is in which this code runs, and the topic that started it. Async handlers are started in a copy of
-# the context in which the event was emitted, so it reaches them as well.
-_chain: ContextVar[tuple[int, str]] = ContextVar("chain", default=(0, ""))
+# The chain in which this code runs, and the topic that started it. Async handlers are started in a copy of the context
+# in which the event was emitted, so it reaches them as well.
+_chain: ContextVar[tuple[Chain, str] | None] = ContextVar("chain", default=None)
 
 
 class EventEmitter:
@@ -31,7 +31,8 @@ class EventEmitter:
     With ``topics`` these alone may be emitted and listened to (declared event types); without, any may. Plain handlers
     run in the thread that emits, in the order of their registration; async ones in the loop that registered them. What
     a handler raises is logged (logger ``callboard``). A chain of handlers that emit is ended by `ChainTooDeep` in the
-    one that would make it longer than ``max_chain``. ``clock`` gives seconds since the epoch.
+    one that would make it longer than ``max_chain``, and handlers that multiply are ended likewise (see `Chain`).
+    ``clock`` gives seconds since the epoch.
     """
 
     def __init__(self, topics: Iterable[str] | None = None, *, max_chain: int = MAX_CHAIN, clock: Callable[[], float] = time.time) -> None:
@@ -91,8 +92,8 @@ class EventEmitter:
             sequence = self._sequences[topic] = self._sequences.get(topic, 0) + 1
         if not heard:
             return None
-        depth, cause = _chain.get()
-        link = _chain.set((next_depth(depth, self._max_chain, f"emit({topic!r})", cause), topic))
+        chain, cause = _chain.get() or (Chain(), "")
+        link = _chain.set((chain.follow(topic, self._max_chain, f"emit({topic!r})", cause), topic))
         event = Event(topic, self._clock(), sequence, data=data)
         try:
             self._listeners.deliver(event)

@@ -109,7 +109,7 @@ class WorkerLost(TaskError):
 
 
 class ChainTooDeep(TaskError):
-    """Listeners started each other more than ``max_chain`` times in a row."""
+    """Listeners started each other more than ``max_chain`` times in a row, or ever more of each other."""
 
 
 class CircuitOpen(TaskError):

@@ -18,8 +18,8 @@ class Settings(BaseSettings):
 
     ``max_backlog``: how many tasks of one client may be open; over it ``when_full`` says whether submitting waits or
     raises. ``max_payload``: the largest value that may travel. ``max_worker_deaths``: after how many deaths under it a
-    task is given up. ``max_chain``: how often in a row listeners may start each other's tasks. ``key_file``: where a
-    manager keeps its keys, for who is to be reached from other machines.
+    task is given up. ``max_chain``: how often in a row listeners may start each other's tasks; a hundred times as often in
+    all, where chains branch. ``key_file``: where a manager keeps its keys, for who is to be reached from other machines.
     """
 
     model_config = SettingsConfigDict(env_prefix="CALLBOARD_", frozen=True, extra="forbid")

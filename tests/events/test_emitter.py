@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from callboard.events import EventEmitter
+from callboard.events.chain import BREADTH
 from callboard.messages.errors import ChainTooDeep, InvalidSetting
 from callboard.messages.event import Event
 
@@ -133,6 +134,33 @@ def test_an_async_listener_that_starts_itself_is_stopped() -> None:
         return await ended
 
     assert asyncio.run(main()) == 5
+
+
+def test_listeners_that_multiply_are_stopped(caplog: pytest.LogCaptureFixture) -> None:
+    emitter = EventEmitter(max_chain=20)
+    count = 0
+
+    def twice(event: Event) -> None:
+        nonlocal count
+        count += 1
+        emitter.emit("a")
+        emitter.emit("b")
+
+    emitter.on("*", twice)
+    with caplog.at_level(logging.ERROR, "callboard"):
+        emitter.emit("a")
+    assert 20 * BREADTH <= count < 21 * BREADTH
+    assert "is one of ever more" in caplog.text
+
+
+def test_a_listener_may_emit_as_much_as_it_likes_of_what_nobody_turns_back() -> None:
+    emitter = EventEmitter(max_chain=3)
+    heard: list[Event] = []
+    emitter.on("rows", lambda event: [emitter.emit("row") for _ in range(4 * BREADTH)] and None)
+    emitter.on("row", lambda event: emitter.emit("stored") and None)
+    emitter.on("stored", heard.append)
+    emitter.emit("rows")
+    assert len(heard) == 4 * BREADTH
 
 
 def test_declared_topics_alone_may_be_used() -> None:

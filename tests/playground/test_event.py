@@ -339,11 +339,26 @@ def test_a_listener_that_starts_itself_for_ever_is_stopped_with_a_clear_error(ca
     heard = Heard()
     with caplog.at_level(logging.WARNING, "callboard"), Playground(max_chain=20).play(workers=[Reporter("ada", "paint")]) as stage:
         stage.on("task.completed", heard)
+        stage.on("task.failed", heard)
         stage.on("task.completed", start=Task("echo", "paint", {"data": 1}), where={"name": "echo"})
         stage.submit(Task("echo", "paint", {"data": 1})).result(20)
-        heard.wait(21)
-    assert len(heard.events) == 21
-    assert "max_chain" in caplog.text and "echo, started by 'task.completed'" in caplog.text and caplog.text.count("max_chain") == 1
+        refused = heard.wait(22)[-1]
+        assert stage.task_manager.get_task(str(refused.task_id)).status is TaskStatus.FAILED
+    assert heard.topics() == ["task.completed"] * 21 + ["task.failed"]
+    assert refused.name == "echo" and refused.worker is None and refused.data["attempts"] == 0
+    assert "echo, started by 'task.completed'" in refused.data["error"] and "max_chain allows 20" in refused.data["error"]
+    assert caplog.text.count("max_chain") == 1
+
+
+def test_listeners_that_multiply_are_stopped_too(caplog: pytest.LogCaptureFixture) -> None:
+    heard = Heard()
+    with caplog.at_level(logging.WARNING, "callboard"), Playground(max_chain=3).play(workers=[Reporter("ada", "paint")]) as stage:
+        stage.on("task.failed", heard)
+        for _ in range(30):
+            stage.on("task.completed", start=Task("echo", "paint", {"data": 1}))
+        stage.submit(Task("echo", "paint", {"data": 1})).result(20)
+    assert len(heard.events) == 1 and "ever more" in heard.events[0].data["error"]
+    assert caplog.text.count("max_chain") == 1
 
 
 def test_custom_events_that_cause_each_other_are_stopped_too(caplog: pytest.LogCaptureFixture) -> None:

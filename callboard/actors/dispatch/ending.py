@@ -12,7 +12,7 @@ from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.rule import RuleBook
 from callboard.actors.dispatch.twin import Twins
 from callboard.messages.codec import pack
-from callboard.messages.errors import CallboardError, ChainTooDeep, CircuitOpen, DependencyCycle, OutputReleased
+from callboard.messages.errors import CallboardError, CircuitOpen, OutputReleased
 from callboard.messages.failure import Failure
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission
@@ -85,11 +85,11 @@ class Endings:
         entry.own_rare().replaced = True
         rare = Rare()
         rare.stand_in_for = entry
-        rare.depth, rare.event, rare.rich = entry.rare.depth, entry.rare.event, entry.rare.rich
+        rare.chain, rare.event, rare.rich = entry.rare.chain, entry.rare.event, entry.rare.rich
         self.held.append(Held(fallback, entry.client, rare))
 
-    def refuse_stand_in(self, entry: Entry, error: DependencyCycle, now: float) -> None:
-        """The task's fallback can never run."""
+    def refuse(self, entry: Entry, error: CallboardError, now: float) -> None:
+        """The task fails, and no fallback stands in."""
         entry.error, entry.failure, entry.output = str(error), Failure.of(error), None
         entry.become(FAILED)
         self._finish(entry, now)
@@ -149,6 +149,8 @@ class Endings:
             self._release(dependent, entry, now)
         if rare is not NOTHING_RARE:
             rare.rich = None
+            if rare.stand_in_for is None:
+                self.rules.ended(rare)
             if rare.stand_in_for is not None and not rare.stand_in_for.final:
                 self._copy_outcome(entry, rare.stand_in_for, now)
             if rare.followers:
@@ -247,12 +249,10 @@ class Endings:
     def publish(self, notice: Notice, cause: Entry | None, now: float) -> None:
         """Publish a notice and have started what rules want started by it."""
         self._outbox.notices.append(notice)
-        if not self.rules.heed(notice.topic):
-            return
-        depth = (cause.rare.depth if cause is not None else 0) + 1
-        for rule in self.rules.matching(notice):
-            try:
-                # Taken in at the end of the step, so that tasks that start each other do not nest.
-                self.held.append(self.rules.follow_on(rule, notice, depth))
-            except ChainTooDeep as error:
-                self._outbox.others.append(Warn(str(error)))
+        if self.rules.heed(notice.topic):
+            # Taken in at the end of the step, so that tasks that start each other do not nest.
+            self.held += self.rules.fire(notice, cause.rare if cause is not None else NOTHING_RARE)
+
+    def warn(self, text: str) -> None:
+        """Have a line written to the log."""
+        self._outbox.others.append(Warn(text))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from callboard.events.chain import Chain
 from callboard.messages.codec import Large, Packed
+from callboard.messages.errors import CallboardError
 from callboard.messages.failure import Failure
 from callboard.messages.payload import Payload
 from callboard.messages.status import FINAL, TASK_TRANSITIONS, TaskStatus, check_transition
@@ -50,14 +52,15 @@ class Rare:
 
     __slots__ = (
         "begun",
+        "chain",
         "deaths",
-        "depth",
         "event",
         "excused",
         "followers",
         "forfeit",
         "leader",
         "overrun",
+        "refusal",
         "replaced",
         "rich",
         "stand_in",
@@ -68,7 +71,8 @@ class Rare:
     def __init__(self) -> None:
         self.begun: float | None = None  # when its first attempt began, where that has failed
         self.deaths = 0
-        self.depth = 0  # how many listeners started each other until this
+        self.chain: Chain | None = None  # which listeners started each other until this
+        self.refusal: CallboardError | None = None  # why what a listener wanted to start is not
         self.event: dict[str, Any] | None = None  # what started it, by a rule
         self.rich: Packed | None = None  # and of that event, the data that are no plain values
         self.leader: Entry | None = None  # of the same idempotency key, whose outcome this one waits for

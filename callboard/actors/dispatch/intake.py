@@ -11,7 +11,7 @@ from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.roster import Roster
 from callboard.actors.dispatch.setback import Setbacks
 from callboard.actors.dispatch.shortage import Shortage
-from callboard.messages.errors import DependencyCycle, OutputReleased, UnknownDependency, UnknownValue
+from callboard.messages.errors import CallboardError, DependencyCycle, OutputReleased, UnknownDependency, UnknownValue
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission, fresh_id
 from callboard.messages.wire import Ending
@@ -110,7 +110,9 @@ class Intake:
             submission, client, rare = held.popleft()
             if submission.task_id in self._ledger.entries:
                 submission = _renamed(submission)
-            if rare.stand_in_for is None:
+            if rare.refusal is not None:
+                self._refuse(submission, client, rare, rare.refusal, now)
+            elif rare.stand_in_for is None:
                 self._take_in_follow_on(submission, client, rare, now)
             elif not rare.stand_in_for.final:
                 self._take_in_fallback(submission, client, rare, rare.stand_in_for, now)
@@ -119,14 +121,23 @@ class Intake:
         try:
             self.take_in(submission, client, now, rare)
         except UnknownValue:
-            pass  # the rule was dropped in this very step, and its values with it
+            self._endings.rules.ended(rare)  # the rule was dropped in this very step, and its values with it
+
+    def _refuse(self, submission: Submission, client: str, rare: Rare, refusal: CallboardError, now: float) -> None:
+        # Its place among the ready does not matter, since it is never one of them.
+        entry = Entry(submission, client, self._categories.of(submission.spec), 0, self.stamp, rare)
+        self._ledger.add(entry)
+        if "task.submitted" in self._endings.wanted:
+            self._endings.notice("task.submitted", entry, None, now)
+        self._endings.refuse(entry, refusal, now)
+        self._endings.warn(str(refusal))
 
     def _take_in_fallback(self, submission: Submission, client: str, rare: Rare, replaced: Entry, now: float) -> None:
         try:
             self.take_in(submission, client, now, rare)
         except DependencyCycle as error:
             replaced.rare.stand_in = None
-            self._endings.refuse_stand_in(replaced, error, now)
+            self._endings.refuse(replaced, error, now)
 
     # -- what nobody will submit ----------------------------------------------------------------
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, cast
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.entry import Held, Rare
 from callboard.actors.dispatch.value import Values
-from callboard.events.chain import next_depth
+from callboard.events.chain import Chain
 from callboard.events.topic import Pattern
 from callboard.events.where import matches
+from callboard.messages.errors import ChainTooDeep
 from callboard.messages.event import Event
 from callboard.messages.task import Submission, fresh_id
 
@@ -33,6 +34,7 @@ class RuleBook:
         self._values = values
         self._rules: dict[str, Rule] = {}
         self._heeding: dict[str, list[Rule]] = {}
+        self._crowd = 0  # how many open tasks were started by a rule that had caused its own event
 
     def add(self, rule: Rule) -> None:
         """Put a rule in force. Raises `UnknownValue`."""
@@ -69,22 +71,41 @@ class RuleBook:
             known = self._heeding[topic] = [rule for rule in self._rules.values() if rule.pattern.matches(topic)]
         return known
 
-    def matching(self, notice: Notice) -> list[Rule]:
-        """The rules that an event starts, in the order in which they were made."""
-        event = cast(Event, notice)  # it has all the fields that a mapping can ask for
-        return [rule for rule in self._of(notice.topic) if matches(event, rule.where)]
+    def fire(self, notice: Notice, cause: Rare) -> list[Held]:
+        """What the rules start on an event that a task of this rare part caused, in the order in which they were made.
 
-    def follow_on(self, rule: Rule, notice: Notice, depth: int) -> Held:
-        """The task of one firing: a fresh id, and its event; raises `ChainTooDeep`."""
-        next_depth(depth - 1, self._max_chain, rule.template.name, notice.topic)
+        What would go on for ever is refused. The first refusal among all that comes from one first cause is a task that
+        is to fail with `ChainTooDeep` and starts nothing itself; after it the refused are left out without a word.
+        """
+        if cause.refusal is not None:
+            return []
+        chain = cause.chain or Chain()
+        event = cast(Event, notice)  # it has all the fields that a mapping can ask for
+        started = [self._follow_on(rule, notice, chain) for rule in self._of(notice.topic) if matches(event, rule.where)]
+        return [held for held in started if held is not None]
+
+    def _follow_on(self, rule: Rule, notice: Notice, chain: Chain) -> Held | None:
         template = rule.template
+        rare = Rare()
+        rare.event = describe(notice)
+        try:
+            rare.chain = chain.follow(rule.rule_id, self._max_chain, template.name, notice.topic, self._crowd)
+        except ChainTooDeep as error:
+            rare.refusal = error
+            refused = Submission(fresh_id(), template.name, template.spec, template.payload)
+            return Held(refused, rule.client, rare) if chain.first_refusal() else None
+        rare.rich = notice.rich
+        self._crowd += rare.chain.again
         submission = Submission(
             fresh_id(), template.name, template.spec, template.payload, template.dependencies, template.code, fallback=template.fallback
         )
         submission.shares = template.shares
-        rare = Rare()
-        rare.depth, rare.event, rare.rich = depth, describe(notice), notice.rich
         return Held(submission, rule.client, rare)
+
+    def ended(self, rare: Rare) -> None:
+        """A task that a rule started has ended, or was never begun."""
+        if rare.chain is not None:
+            self._crowd -= rare.chain.again
 
 
 def describe(notice: Notice) -> dict[str, Any]:

@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.actors.dispatch.command import Notice
+from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.rule import Rule
+from callboard.events.chain import BREADTH
 from callboard.events.topic import Pattern
 from callboard.messages.status import TaskStatus
 from callboard.messages.wire import Ending
@@ -18,6 +20,12 @@ def ruled(pattern: str, where: dict[str, Any] | None = None, max_chain: int = 10
     board.dispatcher.endings.wanted = set(EVERYTHING)
     board.dispatcher.endings.rules.add(Rule("r", Pattern(pattern), where or {}, task("varnish", fallback=fallback), "owner"))
     return board
+
+
+def depth(board: Board, task_id: str) -> int:
+    chain = board[task_id].rare.chain
+    assert chain is not None
+    return chain.depth
 
 
 def test_a_rule_starts_a_task_with_a_fresh_id_that_finds_its_event() -> None:
@@ -78,11 +86,15 @@ def test_an_event_of_a_persons_own_starts_a_chain() -> None:
     assert event is not None and event["data"] == {"amount": 3}
     board.dispatcher.endings.publish(Notice("order.sent", follow_on), board[follow_on], board.now)
     board.step()
-    assert board[board.running("ada")[1]].rare.depth == 2
+    assert depth(board, board.running("ada")[1]) == 2
 
 
-def test_a_rule_that_starts_itself_ends_with_a_clear_warning() -> None:
-    board = ruled("task.completed", max_chain=10)
+def refused(board: Board) -> list[Entry]:
+    return [entry for entry in board.dispatcher.ledger.entries.values() if entry.rare.refusal is not None]
+
+
+def test_a_rule_that_starts_itself_ends_in_a_task_that_fails() -> None:
+    board = ruled("task.completed", max_chain=10, fallback=7)
     board.submit(task("first"))
     board.complete("first")
     ran = 0
@@ -92,14 +104,61 @@ def test_a_rule_that_starts_itself_ends_with_a_clear_warning() -> None:
     assert ran == 10
     (warning,) = board.warnings()
     assert "max_chain allows 10" in warning
+    (last,) = refused(board)
+    assert (last.name, last.status, last.error, last.attempts) == ("varnish", TaskStatus.FAILED, warning, 0)
+    assert last.failure is not None and last.failure.type_name == "ChainTooDeep"
+    assert board.topics()[-2:] == ["task.submitted", "task.failed"]
+    assert board.notices()[-1].data["error"] == warning
+    assert board.dispatcher.drained
+
+
+def test_what_was_refused_starts_nothing() -> None:
+    board = ruled("task.failed", max_chain=3)
+    board.submit(task("first"))
+    board.report("first", Ending.FAILED, error="no")
+    while running := board.running("ada"):
+        board.report(running[0], Ending.FAILED, error="no")
+    assert board.topics().count("task.failed") == 5
+    assert len(refused(board)) == len(board.warnings()) == 1
     assert board.dispatcher.drained
 
 
 def test_a_rule_on_submissions_that_starts_itself_neither_nests_nor_blocks() -> None:
     board = ruled("task.submitted", max_chain=1000)
     board.submit(task("first"))
-    assert len(board.dispatcher.ledger.entries) == 1001
+    assert len(board.dispatcher.ledger.entries) == 1002
     assert len(board.warnings()) == 1
+
+
+def test_a_rule_that_multiplies_ends_in_one_task_that_fails_for_each_first_cause() -> None:
+    board = ruled("task.completed", max_chain=50)
+    board.dispatcher.endings.rules.add(Rule("s", Pattern("task.completed"), {}, task("varnish"), "owner"))
+    board.submit(task("first"), task("second"))
+    ran = 0
+    while running := board.running("ada"):
+        board.complete(*running)
+        ran += len(running)
+    limit = 50 * BREADTH
+    assert limit <= ran < 3 * limit
+    assert max(entry.rare.chain.depth for entry in board.dispatcher.ledger.entries.values() if entry.rare.chain is not None) < 50
+    found = refused(board)
+    assert len(found) == 2
+    assert {entry.error for entry in found} == set(board.warnings())
+    assert all("varnish" in warning and f"{limit:,} times" in warning for warning in board.warnings())
+    assert board.dispatcher.drained
+
+
+def test_wide_work_is_no_chain() -> None:
+    board = ruled("row.*", max_chain=1)
+    for number in range(3 * BREADTH):
+        board.dispatcher.endings.publish(Notice("row.read", data={"number": number}), None, board.now)
+    board.step()
+    ran = 0
+    while running := board.running("ada"):
+        board.complete(*running)
+        ran += len(running)
+    assert ran == 3 * BREADTH
+    assert board.warnings() == []
 
 
 def test_a_step_takes_in_a_bounded_number_of_follow_ons() -> None:
@@ -122,7 +181,7 @@ def test_the_fallback_of_a_follow_on_stands_at_the_same_depth() -> None:
     (follow_on,) = board.running("ada")
     board.report(follow_on, Ending.FAILED, error="no")
     (fallback,) = board.running("ada")
-    assert board[fallback].rare.depth == board[follow_on].rare.depth == 1
+    assert depth(board, fallback) == depth(board, follow_on) == 1
     assert board[fallback].rare.event == board[follow_on].rare.event
     board.complete(fallback)
     assert board.status(follow_on) == [TaskStatus.COMPLETED]
