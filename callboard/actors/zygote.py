@@ -61,7 +61,7 @@ class FrameReader:
 def main(channel_fd: int, notebook: int, parent: int, preload: Sequence[str] = ()) -> None:
     """Serve until the parent is gone. ``preload`` are further modules that workers will want."""
     channel = socket.socket(fileno=channel_fd)
-    for module in ("asyncio", "uuid", "cloudpickle", "callboard.actors.hosting", *preload):
+    for module in ("asyncio", "uuid", "callboard.messages.carrier", "callboard.actors.hosting", *preload):
         import_module(module)
     gc.collect()
     gc.freeze()

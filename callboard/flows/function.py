@@ -12,7 +12,7 @@ from callboard.flows.declaration import Names, Skills
 from callboard.flows.signature import Signature, signature_of
 from callboard.flows.spec import intern_spec
 from callboard.flows.task import Task
-from callboard.messages.code import Code, capture
+from callboard.messages.code import Code, capture, lasts
 from callboard.messages.errors import InvalidTask
 from callboard.messages.payload import Payload, dumps, is_plain
 from callboard.messages.shared import shared_in
@@ -159,7 +159,7 @@ class Maker:
 
     def call(self) -> Call:
         """What all these tasks share when they travel."""
-        if self._call is None:
+        if self._call is None or not lasts(self.function):
             self._call = Call.of(self.pattern)
         return self._call
 
@@ -261,6 +261,8 @@ def _remember(function: Callable[..., Any]) -> Call:
         raise InvalidTask(f"a call needs a function, not {function!r}")
     maker = getattr(function, "task", None)
     call = Call.of(maker.pattern if isinstance(maker, Maker) else FunctionTask(function))
+    if not lasts(function):
+        return call
     key = id(function)
     try:
         _calls[key] = weakref.ref(function, lambda _: _calls.pop(key, None)), call

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
+import types
 import weakref
 from collections import OrderedDict
 from typing import Any, NamedTuple
@@ -21,17 +23,26 @@ class Code(NamedTuple):
     blob: bytes
 
 
+_LASTING = (types.FunctionType, types.BuiltinFunctionType, type, functools.partial)
+
 _captured: weakref.WeakKeyDictionary[Any, Code] = weakref.WeakKeyDictionary()
 _restored: OrderedDict[str, Any] = OrderedDict()
 _lock = threading.Lock()
 
 
-def capture(thing: Any, what: str) -> Code:
-    """Pickle ``thing`` at its first submission and remember the bytes for as long as the object lives.
+def lasts(thing: Any) -> bool:
+    """Whether a callable is captured once: functions and classes are, objects with a state of their own and methods of them are not."""
+    return isinstance(thing, _LASTING)
 
-    What a function closes over is captured with it, so later changes to globals or cells are not seen by workers.
-    Raises `CannotPickle`, which names ``what``. Thread-safe.
+
+def capture(thing: Any, what: str) -> Code:
+    """Pickle ``thing``; a function or class at its first submission, its bytes being remembered for as long as it lives.
+
+    What a function closes over is captured with it, so later changes to globals or cells are not seen by workers. Other
+    callables are captured as they are now, each time. Raises `CannotPickle`, which names ``what``. Thread-safe.
     """
+    if not lasts(thing):
+        return _capture(thing, what)
     try:
         known = _captured.get(thing)
     except TypeError:  # not hashable or not weakly referable: captured anew each time

@@ -7,7 +7,7 @@ to become bytes before anything above can send it. It is imported at the first s
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from callboard.messages.errors import CannotPickle
@@ -30,10 +30,9 @@ def dumps_small(value: Any) -> bytes:
     try:
         data = pickle.dumps(value, protocol=5)
     except Exception:  # pickle raises whatever a __reduce__ raises; cloudpickle says it again where it matters
-        carried: bytes = _cloudpickle().dumps(value, protocol=5)
-        return carried
+        return _carry(value)
     # Classes and functions of __main__ pickle by name without complaint and are not to be found in another process.
-    return _cloudpickle().dumps(value, protocol=5) if b"__main__" in data else data
+    return _carry(value) if b"__main__" in data else data
 
 
 def dumps(value: Any, what: str) -> Payload:
@@ -60,7 +59,7 @@ def dumps(value: Any, what: str) -> Payload:
             by_name = True
         if by_name:
             buffers.clear()
-            data = _cloudpickle().dumps(value, 5, buffer_callback=keep_in_band)
+            data = _carry(value, keep_in_band)
     except Exception as error:
         raise CannotPickle(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
     return [data, *buffers] if buffers else data
@@ -127,7 +126,7 @@ def size_of(payload: Payload) -> int:
     return sum(memoryview(part).nbytes for part in payload)
 
 
-def _cloudpickle() -> Any:
-    import cloudpickle
+def _carry(value: Any, buffer_callback: Callable[[Any], object] | None = None) -> bytes:
+    from callboard.messages.carrier import carry
 
-    return cloudpickle
+    return carry(value, buffer_callback)
