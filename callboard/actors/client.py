@@ -230,11 +230,12 @@ class Client:
             self._open[task_id] = taker
             link.submit(submission)
             return
-        earlier = self._open.setdefault(task_id, taker)
+        known = task_id in self._open
+        self._open.setdefault(task_id, taker)
         try:
             link.submit_asking(submission)
         except BaseException:
-            if earlier is taker:
+            if not known:
                 self._open.pop(task_id, None)
             raise
 
@@ -244,6 +245,10 @@ class Client:
         self._backlog.wait(lambda: len(self._open), lambda: self._link is None)
         if self._link is None:
             raise PlaygroundClosed(f"{self._reason} while submit waited for room")
+
+    def takes(self, task: Submittable) -> bool:
+        """Whether the task can be submitted now, and has no handle already, from having been submitted on another's account."""
+        return not self.full and not (self._forerunners.any and self._forerunners.holds(task))
 
     @property
     def waits(self) -> bool:

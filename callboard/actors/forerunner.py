@@ -27,6 +27,11 @@ class Forerunners:
         key, kept = id(task), self._kept
         kept[key] = weakref.ref(task, lambda _: kept.pop(key, None)), handle
 
+    def holds(self, task: Any) -> bool:
+        """Whether it is such a task."""
+        kept = self._kept.get(id(task))
+        return kept is not None and kept[0]() is task
+
     def take(self, task: Any) -> TaskHandle | None:
         """The handle of such a task, once; None for any other."""
         kept = self._kept.get(id(task))

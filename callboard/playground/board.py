@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, overload
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from callboard.actors.aggregator import fan_out
+from callboard.actors.awaited import LoopSink
 from callboard.actors.bus import EventBus, Listening
 from callboard.actors.client import Client
 from callboard.actors.handle import TaskHandle
@@ -48,6 +49,7 @@ class Board:
         self._link: LocalLink | ClientLink | None = None
         self._bus: EventBus | None = None
         self._executor: PlaygroundExecutor | None = None
+        self._sinks: dict[asyncio.AbstractEventLoop, LoopSink] = {}
 
     # -- tasks ------------------------------------------------------------------------------
 
@@ -61,15 +63,33 @@ class Board:
         return self._client.submit(task)
 
     @overload
-    async def add_and_execute_task(self, task: Submittable, wait_for_completion: Literal[True] = True) -> TaskResult: ...
+    def add_and_execute_task(self, task: Submittable, wait_for_completion: Literal[True] = True) -> Coroutine[Any, Any, TaskResult]: ...
     @overload
-    async def add_and_execute_task(self, task: Submittable, wait_for_completion: Literal[False]) -> TaskHandle: ...
-    async def add_and_execute_task(self, task: Submittable, wait_for_completion: bool = True) -> TaskResult | TaskHandle:
-        """Submit a task and wait for its result; cancelling the await cancels the task.
+    def add_and_execute_task(self, task: Submittable, wait_for_completion: Literal[False]) -> Coroutine[Any, Any, TaskHandle]: ...
+    def add_and_execute_task(self, task: Submittable, wait_for_completion: bool = True) -> Coroutine[Any, Any, TaskResult | TaskHandle]:
+        """Submit a task and wait for its result, when awaited; cancelling the await cancels the task.
 
         With ``wait_for_completion=False`` it gives the handle instead. Where the backlog is full it waits without
-        stopping the loop.
+        stopping the loop. Called in a running loop it submits the task at once, and what it gives is a future as well.
         """
+        _check_task(task)
+        if wait_for_completion and self._client.takes(task):
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                pass  # called before there is one, as in asyncio.run(stage.add_and_execute_task(...))
+            else:
+                return cast("Coroutine[Any, Any, TaskResult]", self._sink(loop).submit(task))
+        return self._execute(task, wait_for_completion)
+
+    def _sink(self, loop: asyncio.AbstractEventLoop) -> LoopSink:
+        sink = self._sinks.get(loop)
+        if sink is None:
+            sink = LoopSink(loop, self._client)
+            self._sinks = {**{known: its for known, its in self._sinks.items() if not known.is_closed()}, loop: sink}
+        return sink
+
+    async def _execute(self, task: Submittable, wait_for_completion: bool) -> TaskResult | TaskHandle:
         while self._client.full and self._client.waits:
             await asyncio.sleep(0.005)
         handle = self.submit(task)
