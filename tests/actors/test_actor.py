@@ -17,7 +17,7 @@ from tests.playground.crew import until
 
 
 class Plain(SocketActor):
-    """Keeps what it receives; raises what it is sent, and holds on where it is told to."""
+    """Keeps what it receives; raises what it is sent, holds on where it is told to, and after a number has so many seconds."""
 
     def __init__(self, trouble: BaseException | None = None) -> None:
         super().__init__()
@@ -41,13 +41,15 @@ class Plain(SocketActor):
     def receive(self, mail: Mail) -> None:
         self.threads.add(threading.get_ident())
         self.ticks += not mail.items
+        self.due = None
         for item in mail.items:
             if isinstance(item, BaseException):
                 raise item
             if item == "hold":
                 self.gate.wait(20)
+            if isinstance(item, float):
+                self.due = time.monotonic() + item
             self.received.append(item)
-        self.due = None
 
     def close(self) -> None:
         self.closed += 1
@@ -99,15 +101,15 @@ def test_a_mistake_with_one_message_does_not_end_the_actor(caplog: pytest.LogCap
 def test_a_terminated_context_ends_the_actor() -> None:
     actor, ref = Plain.launch()
     actor.mailbox.post(zmq.ContextTerminated())
-    until(lambda: not ref.is_alive() and actor.closed == 1, "the end")
+    assert actor.end(20) is True
+    assert actor.closed == 1 and not ref.is_alive()
 
 
 def test_a_deadline_wakes_it(no_leaks: None) -> None:
     actor, ref = Plain.launch()
-    actor.due = time.monotonic() + 0.05
-    actor.mailbox.post("look at the clock")
-    actor.due = time.monotonic() + 0.05
-    until(lambda: actor.ticks >= 1 or actor.due is None, "the deadline")
+    actor.mailbox.post(0.01)
+    until(lambda: actor.ticks > 0, "the deadline")
+    assert actor.received == [0.01] and actor.due is None
     ref.stop()
 
 
@@ -147,7 +149,9 @@ def test_an_actor_may_end_itself(no_leaks: None) -> None:
         __hash__ = str.__hash__
 
     actor.mailbox.post(Ending())
-    until(lambda: done.is_set() and not ref.is_alive(), "the end")
+    assert done.wait(20)
+    assert actor.end(20) is True
+    assert actor.closed == 1 and not ref.is_alive()
 
 
 def test_sockets_have_bounds() -> None:

@@ -159,8 +159,10 @@ def test_after_closing_only_envelopes_come(mailbox: Mailbox) -> None:
 
 
 def test_closing_lets_the_descriptor_go(no_leaks: None) -> None:
-    for _ in range(50):
-        Mailbox().close()
+    made = [Mailbox() for _ in range(50)]
+    assert len(os.listdir("/proc/self/fd")) >= 50
+    for mailbox in made:
+        mailbox.close()
 
 
 @pytest.mark.parametrize("eventfd", [True, False])
@@ -185,9 +187,14 @@ def test_a_wake_is_readable_from_set_to_clear(monkeypatch: pytest.MonkeyPatch, e
 def test_a_full_pair_of_sockets_stays_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "eventfd", raising=False)
     wake = Wake()
+    poller = zmq.Poller()
+    poller.register(wake.fd, zmq.POLLIN)
     try:
         for _ in range(100_000):
             wake.set()
+        assert poller.poll(0)
         wake.clear()
+        wake.set()
+        assert poller.poll(0)
     finally:
         wake.close()

@@ -60,9 +60,15 @@ def test_why_a_worker_could_not_start(text: str) -> None:
 
 
 def test_a_remote_worker_notes_nothing() -> None:
-    NoNote().begin(0, "task")
-    NoNote().end(0)
+    note = NoNote()
+    note.begin(0, "task")
+    note.end(0)
+    assert vars(note) == {}
 
 
 def test_closing_lets_the_file_go(no_leaks: None) -> None:
-    Notebook().close()
+    notebook = Notebook()
+    assert os.fstat(notebook.fd).st_size > 0
+    notebook.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(notebook.fd)

@@ -363,9 +363,13 @@ def test_listeners_that_multiply_are_stopped_too(caplog: pytest.LogCaptureFixtur
 
 def test_custom_events_that_cause_each_other_are_stopped_too(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "callboard"), Playground(max_chain=10).play(workers=[Chained("bob", "chain")]) as stage:
+        heard = Heard()
+        stage.on("task.*", heard, where={"name": "ping"})
         stage.on("ping", start=Task("ping", "chain", {"data": "ping"}))
         stage.emit("ping", passed=[])
-        until(lambda: "max_chain" in caplog.text, "the end of the chain")
+        until(lambda: "task.failed" in heard.topics(), "the end of the chain")
+    assert heard.topics().count("task.submitted") == 11 and heard.topics().count("task.failed") == 1
+    assert caplog.text.count("ping, started by 'ping', would be number 11 of a chain") == 1
 
 
 def test_a_rule_needs_a_task_or_a_handler_not_both(stage: Playground) -> None:
