@@ -164,5 +164,13 @@ class Crew:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="callboard-loop", daemon=True).start()
+                threading.Thread(target=self._run_loop, args=(self._loop,), name="callboard-loop", daemon=True).start()
             return self._loop
+
+    def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Whatever the user's code does to it: others have their coroutines there, too.
+        while self._loop is loop:
+            try:
+                loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                continue  # asyncio lets these two out of the loop; whoever awaits the task has got them already

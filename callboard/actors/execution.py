@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import inspect
+import os
 import random
+import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -53,6 +55,7 @@ class Execution:
         """Which of task.started and task.progress anybody listens to."""
         self.max_payload = MAX_PAYLOAD
         self.crew = Crew(self.run, worker.slots)
+        self._process = os.getpid()
 
     def say(self, attempt: Attempt, topic: str, data: dict[str, Any]) -> None:
         """Publish something that an attempt says, if it is heard."""
@@ -77,6 +80,7 @@ class Execution:
         begun = time.perf_counter_ns()
         try:
             success, output, error = self._perform(attempt, request)
+            self._end_if_forked(0)
             packed = pack(dumps(output, "the output"), self.max_payload, "the output")
             micros = (time.perf_counter_ns() - begun) // 1000
             if success:
@@ -85,11 +89,21 @@ class Execution:
                 error = shortened(error or f"worker {self._worker.name!r} answered that it did not succeed", MAX_TEXT)
                 finished = Finished(attempt, Ending.FAILED, micros, packed, error, None, self._again(attempt, None))
         except BaseException as problem:  # the user's code; SystemExit and the like must not end a slot either
+            self._end_if_forked(1)
             finished = self._failed(attempt, problem, (time.perf_counter_ns() - begun) // 1000)
         self.note.end(seat)
         attempt.payload = None
         if not attempt.abandoned:
             self._post(finished)
+
+    def _end_if_forked(self, code: int) -> None:
+        """A child that the user's code has forked, and that came back from it, is no worker: it ends here."""
+        if os.getpid() != self._process:
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
 
     def _perform(self, attempt: Attempt, request: ProcessRequest) -> Outcome:
         spec = attempt.spec
@@ -116,8 +130,14 @@ class Execution:
             value = self._worker.handle(request, attempt.submitted)
             outcome = None
         if inspect.isawaitable(value):
-            value = outcome = self.crew.wait_for(_awaited(value), attempt)
+            value = outcome = self.crew.wait_for(self._awaited(value), attempt)
         return self._interpret(value if outcome is None else outcome)
+
+    async def _awaited(self, value: Any) -> Any:
+        try:
+            return await value
+        finally:
+            self._end_if_forked(0)
 
     def _interpret(self, value: Any) -> Outcome:
         if type(value) is Outcome:
@@ -164,10 +184,6 @@ class Execution:
         except Exception:  # a predicate of the user's
             return None
         return delay
-
-
-async def _awaited(value: Any) -> Any:
-    return await value
 
 
 def _from_user_code(traceback: TracebackType | None) -> TracebackType | None:

@@ -18,7 +18,7 @@ from callboard.actors.authenticator import serve as answer_zap
 from callboard.actors.keyring import Address, ServerKeys
 from callboard.actors.mailbox import Mailbox
 from callboard.actors.publisher import QUEUED
-from callboard.messages.errors import CannotBind
+from callboard.messages.errors import CannotBind, CannotWrite
 
 TASKS, EVENTS = "tasks", "events"
 SHORT_FOLDER = "/tmp"
@@ -132,7 +132,10 @@ class Gate:
 
 def _private_folder() -> Path:
     # The system takes only short names for sockets, and a TMPDIR may be any length.
-    folder = Path(tempfile.mkdtemp(prefix="callboard-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="callboard-"))
+    except OSError as error:
+        raise CannotWrite(error.errno, f"there is no folder for sockets: {error.strerror}; set TMPDIR to one that can be written") from None
     if len(os.fsencode(folder / EVENTS)) <= zmq.IPC_PATH_MAX_LEN:
         return folder
     folder.rmdir()

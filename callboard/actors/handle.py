@@ -257,7 +257,7 @@ def build_result(task_id: str, name: str, status: TaskStatus, told: Told) -> Tas
     if packed is not None:
         try:
             output = loads(unpack(packed))
-        except Exception as problem:  # whatever a user's __setstate__ raises
+        except (Exception, SystemExit) as problem:  # whatever a user's __setstate__ raises
             status, failure = TaskStatus.FAILED, Failure.of(problem)
             error = f"the output cannot be loaded here: {failure}"
     return TaskResult(task_id, name, status, output, error, failure, worker, attempts, micros / 1e6)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import zmq
 
-from callboard.messages.errors import CannotConnect, InvalidSetting
+from callboard.messages.errors import CannotConnect, CannotWrite, InvalidSetting
 
 logger = logging.getLogger("callboard")
 
@@ -111,13 +111,21 @@ def connection_file(address: Address) -> Path:
 
 
 def write_private(path: Path, content: dict[str, object]) -> None:
-    """Write a file that only its owner can read, in one step."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Write a file that only its owner can read, in one step; raises `CannotWrite`, and leaves nothing behind then."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file)
-    os.replace(scratch, path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(content, file)
+            os.replace(scratch, path)
+        except OSError:
+            scratch.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        text = f"{path} cannot be written: {error.strerror}; keys are kept there: make room, or choose another place by key_file= or the "
+        raise CannotWrite(error.errno, f"{text}environment variable CALLBOARD_HOME") from None
 
 
 def write_connection(path: Path, endpoint: str, credentials: Credentials) -> None:

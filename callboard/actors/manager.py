@@ -80,6 +80,7 @@ class TaskManager(SocketActor):
     """
 
     def __init__(self, settings: ManagerSettings, client: Client | None = None) -> None:
+        gate = Gate(settings.address, settings.keys, settings.credentials)  # first: without a folder there is no manager
         super().__init__()
         self.settings = settings
         self.epoch = secrets.token_hex(8)
@@ -97,7 +98,7 @@ class TaskManager(SocketActor):
         self._shelf = Shelf()
         self.supervisor: Supervisor | None = None
         self.dismissed = False
-        self.gate = Gate(settings.address, settings.keys, settings.credentials)
+        self.gate = gate
         self._client = client
         self._drains: list[Future[None]] = []
         self._next_probe = 0.0
@@ -248,7 +249,8 @@ class TaskManager(SocketActor):
             self.dispatcher.leaving(peer.identity, now)  # it ended in order, and its own word of that is still on the way
         worker = self.dispatcher.roster.workers.get(peer.identity)
         known = [] if worker is None else list(worker.inflight)
-        running = [task_id for task_id in known if task_id.encode()[:63] in death.running]
+        noted = death.running
+        running = known if noted is None else [task_id for task_id in known if task_id.encode()[:63] in noted]
         certain = worker is None or worker.info.slots + len(worker.parked) <= SEATS
         self.reception.forget(peer)
         self.dispatcher.lost(peer.identity, now, death.reason, running if certain else None, death.ordered)

@@ -49,6 +49,11 @@ class Notebook:
                 found.append(bytes(self._map[seat + 1 : seat + 1 + length]))
         return found
 
+    def begun(self, page: int) -> bool:
+        """Whether the page's worker has begun any task."""
+        start = page * PAGE
+        return self._map[start] != _ERROR and any(self._map[start : start + SEAT])  # the first seat is the first to be taken
+
     def error(self, page: int) -> str | None:
         """Why the worker could not start, if it noted that."""
         start = page * PAGE

@@ -6,6 +6,7 @@ the peer says `Hello` and both sides say again what the other may have missed.
 
 from __future__ import annotations
 
+import functools
 import logging
 import platform
 import secrets
@@ -184,8 +185,9 @@ class Versions(NamedTuple):
     cloudpickle: str
 
     @classmethod
+    @functools.cache
     def here(cls) -> Versions:
-        """Those of this process."""
+        """Those of this process. Found out once: it takes milliseconds, which workers inherit from who forks them."""
         return cls(platform.python_version(), version("cloudpickle"))
 
 

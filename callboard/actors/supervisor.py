@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
@@ -16,16 +14,15 @@ from typing import Any
 
 from callboard.actors.actor import SocketActor, logger
 from callboard.actors.mailbox import Mail
-from callboard.actors.note import Notebook
 from callboard.actors.restart import RestartBudget
+from callboard.actors.spawner import Zygote, folder, import_path
 from callboard.actors.worker import ProcessWorker, check_ready
 from callboard.actors.zygote import FrameReader, write_frame
 from callboard.messages.errors import CannotPickle, WorkerStartFailed
 from callboard.messages.payload import dumps_small
 
-_PROGRAM = (
-    "import sys; sys.path[:] = {path!r}; from callboard.actors.zygote import main; main({channel}, {notebook}, {parent}, {preload!r})"
-)
+START_PATIENCE = 60.0
+"""Seconds within which a local worker must have joined."""
 _numbers = itertools.count(1)
 
 
@@ -43,6 +40,7 @@ class Seat:
         self.role = worker.role
         self.skills = worker.skills
         self.starts = 0
+        self.started = 0.0
         self.budget = RestartBudget()
         self.token = ""
         self.page = -1
@@ -52,12 +50,20 @@ class Seat:
         self.settled = False  # its present process has joined
         self.killed: str | None = None  # why we ended it ourselves
 
+    @property
+    def awaited(self) -> bool:
+        """Whether it was started again and has not joined yet. (For who joins the first time the block waits.)"""
+        return self.joined.done() and not self.settled and self.killed is None and self.pid is not None
+
 
 class Death:
-    """Told to the manager: a local worker's process has ended. ``running``: ids (beginnings) of what it ran. ``ordered``: by
-    order of the manager, which knows for whose sake."""
+    """Told to the manager: a local worker's process has ended.
 
-    def __init__(self, token: str, reason: str, running: list[bytes], code: int, ordered: bool) -> None:
+    ``running``: ids (beginnings) of what it ran; None: it crashed between two tasks, by the doing of one of those
+    that it had. ``ordered``: by order of the manager, which knows for whose sake.
+    """
+
+    def __init__(self, token: str, reason: str, running: list[bytes] | None, code: int, ordered: bool) -> None:
         self.token = token
         self.reason = reason
         self.running = running
@@ -76,43 +82,6 @@ class Expected:
         self.gone = gone
 
 
-class Zygote:
-    """Our end of the zygote process. Made first thing on entering the block, since its imports take longest."""
-
-    def __init__(self, preload: tuple[str, ...] = ()) -> None:
-        self.notebook = Notebook()
-        self.channel, theirs = socket.socketpair()
-        path = [entry or os.getcwd() for entry in sys.path]
-        program = _PROGRAM.format(path=path, channel=theirs.fileno(), notebook=self.notebook.fd, parent=os.getpid(), preload=preload)
-        # Ctrl-C goes to the whole process group; a child caught importing would print a traceback. Blocked during the
-        # start it is inherited as blocked, then ignored by nobody: workers decide for themselves.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", program], pass_fds=(theirs.fileno(), self.notebook.fd), stdin=subprocess.DEVNULL
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            theirs.close()
-
-    def kill(self) -> None:
-        """End the zygote, and with it every worker that is left; may be called from any thread."""
-        try:
-            self.channel.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it has ended already
-
-    def close(self) -> None:
-        """Wait until all are gone, and let go what was theirs. After `kill`, when nobody listens to the channel."""
-        try:
-            self.process.wait(2.0)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.channel.close()
-        self.notebook.close()
-
-
 class Supervisor(SocketActor):
     """Owns the zygote's channel. ``tell`` takes `Death` and `Expected`, in the supervisor's thread."""
 
@@ -125,6 +94,7 @@ class Supervisor(SocketActor):
         self._by_token: dict[str, Seat] = {}
         self._by_pid: dict[int, Seat] = {}
         self._due: list[tuple[float, Seat]] = []
+        self._budget = RestartBudget()  # of the zygote itself
         self._stopping = False
         self._gone = False
         self.empty = threading.Event()
@@ -141,8 +111,9 @@ class Supervisor(SocketActor):
             self.mailbox.unwatch(self._zygote.channel.fileno())
 
     def next_deadline(self) -> float | None:
-        """When the next restart is due."""
-        return min((when for when, _ in self._due), default=None)
+        """When the next restart is due, or has taken too long."""
+        slow = [seat.started + START_PATIENCE for seat in self._by_token.values() if seat.awaited]
+        return min([when for when, _ in self._due] + slow, default=None)
 
     def receive(self, mail: Mail) -> None:
         """Start, restart, and hear of deaths."""
@@ -158,6 +129,9 @@ class Supervisor(SocketActor):
         for when, seat in [due for due in self._due if due[0] <= now]:
             self._due.remove((when, seat))
             self.start_seat(seat)
+        for seat in list(self._by_token.values()):
+            if seat.awaited and now >= seat.started + START_PATIENCE:
+                self.kill(seat.token, f"had not joined again within {START_PATIENCE:g} s")
 
     # -- orders, posted as callables ------------------------------------------------------------
 
@@ -166,6 +140,7 @@ class Supervisor(SocketActor):
         if self._stopping or self._gone:
             return
         seat.starts += 1
+        seat.started = time.monotonic()
         seat.token = f"{seat.number}.{seat.starts}"
         seat.page = self._zygote.notebook.take()
         seat.killed = None
@@ -177,9 +152,9 @@ class Supervisor(SocketActor):
             "token": seat.token,
             "page": seat.page,
             "endpoint": self._endpoint,
-            "path": [entry or os.getcwd() for entry in sys.path],
+            "path": import_path(),
             "environ": dict(os.environ),
-            "cwd": os.getcwd(),
+            "cwd": folder(),
             "argv": sys.argv,
         }
         self._ask(request)
@@ -227,20 +202,27 @@ class Supervisor(SocketActor):
             if seat is not None:
                 seat.pid = news["started"]
                 self._by_pid[news["started"]] = seat
+        elif "failed" in news:
+            seat = self._by_token.get(news["token"])
+            if seat is not None:
+                self._died(seat, 1, f"could not be started: {news['failed']}")
         else:
             seat = self._by_pid.pop(news["pid"], None)
             if seat is not None:
                 self._died(seat, news["ended"])
 
-    def _died(self, seat: Seat, code: int) -> None:
+    def _died(self, seat: Seat, code: int, why: str | None = None) -> None:
         notebook = self._zygote.notebook
         error = notebook.error(seat.page)
-        running = [] if error else notebook.running(seat.page)
+        running: list[bytes] | None = [] if error else notebook.running(seat.page)
+        begun = notebook.begun(seat.page)
+        if begun and not running and seat.killed is None and _crashed(code):
+            running = None
         notebook.give_back(seat.page)
         del self._by_token[seat.token]
         self._look_empty()
         seat.pid = None
-        reason = seat.killed or _reason(code)
+        reason = seat.killed or why or _reason(code)
         self._tell(Death(seat.token, reason, running, code, seat.killed is not None))
         if not seat.joined.done():
             text = error or f"its process {reason} before it had joined"
@@ -249,9 +231,10 @@ class Supervisor(SocketActor):
             return
         if self._stopping:
             return
-        # A worker that ended in order (a task was stopped by force) is no reason for caution.
+        # A worker that ended in order (a task was stopped by force) is no reason for caution, nor is one that has begun
+        # something: what kills it is charged to that, and each task may do so a few times only.
         in_order = seat.settled and (code == 0 or seat.killed is not None)
-        delay = 0.0 if in_order else seat.budget.died(time.monotonic())
+        delay = 0.0 if in_order or begun else seat.budget.died(time.monotonic())
         if self._gone:
             self._tell(Expected(seat, gone=True))
         elif delay is None:
@@ -263,12 +246,23 @@ class Supervisor(SocketActor):
     def _lost_zygote(self) -> None:
         if self._gone:
             return
-        self._gone = True
         self.mailbox.unwatch(self._zygote.channel.fileno())
-        if not self._stopping:
+        affordable = not self._stopping and self._budget.died(time.monotonic()) is not None
+        self._gone = not (affordable and self._zygote.revive())
+        if not self._gone:
+            logger.warning("the process that starts local workers has ended, and they with it; all are started again")
+            self._reader = FrameReader(self._zygote.channel)
+            self.mailbox.watch(self._zygote.channel.fileno())
+        elif not self._stopping:
             logger.error("the process that starts local workers has ended; those that die are not started again")
+        self._by_pid.clear()
         for seat in list(self._by_token.values()):
             self._died(seat, -int(signal.SIGKILL))
+
+
+def _crashed(code: int) -> bool:
+    """Whether a process ended by its own doing: neither in order nor by the hand of another."""
+    return code not in (0, -int(signal.SIGKILL), -int(signal.SIGTERM))
 
 
 def _reason(code: int) -> str:

@@ -63,6 +63,9 @@ def main(channel_fd: int, notebook: int, parent: int, preload: Sequence[str] = (
     channel = socket.socket(fileno=channel_fd)
     for module in ("asyncio", "uuid", "callboard.messages.carrier", "callboard.actors.hosting", *preload):
         import_module(module)
+    from callboard.actors.peer import Versions
+
+    Versions.here()
     gc.collect()
     gc.freeze()
     wake_read, wake_write = os.pipe()
@@ -110,7 +113,11 @@ class _Zygote:
             if request["kill"] in self._children:
                 os.kill(request["kill"], request["signal"])
             return
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no more processes or memory, perhaps for a moment only
+            self._tell({"token": request["token"], "failed": str(error)})
+            return
         if pid == 0:
             self._become(request)
         self._children.add(pid)
@@ -133,7 +140,8 @@ class _Zygote:
             sys.path[:] = request["path"]
             os.environ.clear()
             os.environ.update(request["environ"])
-            os.chdir(request["cwd"])
+            if request["cwd"] is not None:
+                os.chdir(request["cwd"])
             sys.argv[:] = request["argv"]
             from callboard.actors.hosting import run_child
 

@@ -166,6 +166,10 @@ class CannotBind(CallboardError, OSError):
     """The address is in use, or may not be bound."""
 
 
+class CannotWrite(CallboardError, OSError):
+    """A file that is needed cannot be written."""
+
+
 class CannotConnect(CallboardError, ConnectionError):
     """Nobody answered at the address in time, or the address is no address."""
 

@@ -74,7 +74,7 @@ class Failure(BaseModel):
             return None
         try:
             error = pickle.loads(self.pickled)
-        except Exception:  # the class may be unknown here, or its constructor may refuse
+        except (Exception, SystemExit):  # the class may be unknown here, or its constructor may refuse
             return None
         return error if isinstance(error, BaseException) else None
 
@@ -94,14 +94,14 @@ def _qualified(kind: type[BaseException]) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error).encode("utf-8", "replace").decode()
-    except Exception:  # a user's __str__ may raise anything
+    except BaseException:  # a user's __str__ may raise anything
         return f"<{type(error).__name__} whose text cannot be made>"
 
 
 def _traceback(error: BaseException) -> str:
     try:
         return "".join(tracebacks.format_exception(error)).encode("utf-8", "replace").decode()
-    except Exception:  # a user's __str__ or __repr__ may raise anything
+    except BaseException:  # a user's __str__ or __repr__ may raise anything
         return ""
 
 
@@ -110,5 +110,5 @@ def _pickled(error: BaseException, limit: int) -> bytes | None:
     try:
         data = dumps_small(error)
         return data if len(data) <= limit and isinstance(pickle.loads(data), BaseException) else None
-    except Exception:
+    except BaseException:  # and so may its __reduce__
         return None

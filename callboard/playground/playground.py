@@ -70,8 +70,8 @@ class Playground(Board):
         """The block, as ``with`` or ``async with``; it yields this playground once every local worker has joined.
 
         ``workers`` are `ProcessWorker` objects, or the number of plain ones (role ``"python"``) that run carried code;
-        left out, as many as there are processors. Entering raises `AlreadyPlaying`, `CannotBind`, `CannotPickle`
-        or `WorkerStartFailed`.
+        left out, as many as there are processors. Entering raises `AlreadyPlaying`, `CannotBind`, `CannotWrite`,
+        `CannotPickle` or `WorkerStartFailed`.
 
         Left in order, the block waits for all that was submitted and what followed from it. Left by an exception, it
         cancels what waits, stops what runs, and lets the exception out.

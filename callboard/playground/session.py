@@ -17,15 +17,14 @@ from callboard.actors.keyring import Address, ServerKeys, announce, kept_keys, r
 from callboard.actors.link import LocalLink
 from callboard.actors.manager import ManagerSettings, TaskManager
 from callboard.actors.peer import Endpoint
-from callboard.actors.supervisor import Seat, Supervisor, Zygote
+from callboard.actors.spawner import Zygote
+from callboard.actors.supervisor import START_PATIENCE, Seat, Supervisor
 from callboard.actors.worker import ProcessWorker
 from callboard.messages.errors import CallboardError, CannotBind, PlaygroundClosed, WorkerStartFailed
 from callboard.playground.setting import Settings
 
 logger = logging.getLogger("callboard")
 
-START_PATIENCE = 60.0
-"""Seconds within which every local worker must have joined."""
 LEAVE_PATIENCE = 10.0
 """Seconds for which workers, ``on_stop``, handlers and callbacks are waited for when the block is left in order."""
 ACTOR_PATIENCE = 5.0

@@ -182,6 +182,7 @@ def end(crew: Crew) -> None:
 
     asyncio.run_coroutine_threadsafe(rest(), loop).result(10)
     assert crew.coroutines() == set()
+    crew._loop = None
     loop.call_soon_threadsafe(loop.stop)
     until(lambda: not loop.is_running(), "the end of the loop")
     loop.close()

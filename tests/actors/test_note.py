@@ -36,6 +36,19 @@ def test_a_page_is_clean_when_it_is_taken_again() -> None:
     notebook.close()
 
 
+def test_a_page_tells_whether_anything_was_begun() -> None:
+    notebook = Notebook(2)
+    page, other = notebook.take(), notebook.take()
+    assert not notebook.begun(page)
+    note = Note(notebook.fd, page)
+    note.begin(0, "first")
+    note.end(0)
+    assert notebook.begun(page) and notebook.running(page) == []
+    Note(notebook.fd, other).fail("no brushes")
+    assert not notebook.begun(other)
+    notebook.close()
+
+
 def test_long_ids_are_cut_and_odd_seats_are_left_out() -> None:
     notebook = Notebook(1)
     page = notebook.take()

@@ -22,7 +22,7 @@ import zmq
 from callboard import Playground, connect
 from callboard.actors.keyring import Address, Credentials, KeyPair, connection_file, read_connection, server_keys, write_connection
 from callboard.messages.codec import encode
-from callboard.messages.errors import CallboardError, CannotBind, CannotConnect, PlaygroundClosed, Refused
+from callboard.messages.errors import CallboardError, CannotBind, CannotConnect, CannotWrite, PlaygroundClosed, Refused
 from callboard.messages.wire import Hello, Say, Submit
 from tests.faults.conftest import Start
 from tests.faults.crew import Hand, await_lines, manager_of, order
@@ -177,6 +177,44 @@ def test_files_of_keys_are_for_their_owner_alone(tmp_path: Path, port: int, capl
     assert not path.exists()
     server_keys(tmp_path / "kept")
     assert {stat.S_IMODE(found.stat().st_mode) for found in tmp_path.glob("kept*")} == {0o600}
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_keys_that_cannot_be_kept_are_told_of_at_once(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = tmp_path / "file"
+    full.write_text("no folder")
+    with (
+        pytest.raises(CannotWrite, match=r"file/key.* cannot be written: .*key_file="),
+        Playground(port=port, key_file=full / "key").play(workers=[]),
+    ):
+        pass
+    monkeypatch.setenv("CALLBOARD_HOME", str(full))
+    with pytest.raises(CannotWrite, match="CALLBOARD_HOME"), Playground(port=port).play(workers=[Hand("ada")]):
+        pass
+    monkeypatch.setattr("tempfile.tempdir", str(full))
+    with pytest.raises(CannotWrite, match="TMPDIR"), Playground().play(workers=[]):
+        pass
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_disk_that_is_full_leaves_no_half_written_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("callboard.actors.keyring.json.dump", full)
+    with pytest.raises(CannotWrite, match="No space left on device"):
+        server_keys(tmp_path / "key")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_second_manager_on_a_port_does_no_harm_to_the_first(port: int) -> None:
+    address = f"tcp://127.0.0.1:{port}"
+    with Playground(port=port).play(workers=[Hand("ada")]):
+        with pytest.raises(CannotBind, match="choose another port"), Playground(port=port).play(workers=[Hand("bob")]):
+            pass
+        with connect(address) as board:
+            assert board.submit(order("echo", 1)).result(10).output == 1
 
 
 class Canary:
