@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
@@ -215,8 +216,8 @@ class Executor(ABC):
                 raise InvalidFlow(f"task {node.name!r} {where}: only DistributedExecutor can run it")
 
     def _make(self, opening: Opening, deadline: float | None) -> FlowRun:
-        if deadline is not None and not deadline > 0:
-            raise InvalidSetting(f"deadline must be seconds above zero, not {deadline!r}")
+        if deadline is not None and (isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not 0 < deadline < math.inf):
+            raise InvalidSetting(f"deadline must be a number of seconds above zero, not {deadline!r}; leave it out for none")
         self.check(opening.plan)
         return FlowRun(opening, self._judge, deadline)
 

@@ -47,6 +47,9 @@ class Opening:
         """A run of ``root``. ``recorded`` goes to `StateManager.begin`: the factory with its arguments, and the book."""
         if inputs is not None and not isinstance(inputs, Mapping):
             raise InvalidFlow(f"initial inputs are a dict of names and values, not {type(inputs).__name__}")
+        for name in inputs or ():
+            if not isinstance(name, str):
+                raise InvalidFlow(f"the names of initial inputs are texts, not {name!r}")
         opening = cls(root, dict(inputs or {}), manager, run_id or fresh_id())
         opening._take_up()
         if manager is not None:

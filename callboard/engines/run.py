@@ -135,8 +135,8 @@ class FlowRun:
         return jobs
 
     def must_wait(self) -> bool:
-        """Whether nothing can be done until something happens."""
-        if not self.inbox.empty() or self.alarms.due() or self._steps.waiting_stand_ins():
+        """Whether nothing can be done until something happens. What has happened is written down before anybody waits."""
+        if self.machine.changes or not self.inbox.empty() or self.alarms.due() or self._steps.waiting_stand_ins():
             return False
         if self.machine.stirring() and (self._crew is None or self._crew.room() > 0):
             return False

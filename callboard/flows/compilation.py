@@ -6,7 +6,7 @@ around, and so on. Time grows with the number of atoms, names and links, and wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from callboard.flows.annotation import check_types
@@ -22,36 +22,36 @@ from callboard.flows.signature import signature_of
 from callboard.flows.task import Task
 from callboard.messages.errors import CallboardError, DuplicateAtom, InvalidFlow, MissingDependencies
 
+MAX_NAME = 512
+"""Bytes of UTF-8 that an atom's name may have, so that it fits into a store's key; a slash, a % and a NUL count for three."""
+
 IDENTITY = "\0id:"
 """Before a task's id, the name under which those who depend on it find it; no person's name begins so."""
 
 
-def compile_flow(flow: Flow, inputs: Iterable[str] = ()) -> Plan:
+def compile_flow(flow: Flow, inputs: Collection[str] = ()) -> Plan:
     """Lay out ``flow``, whose run begins with ``inputs``. Raises `InvalidFlow` or `DependencyCycle`, saying what is wrong."""
     with collection_paused():
         plan = Plan(flow.name)
-        part = _Compiler(plan).flow(flow, (), -1, -1)
+        part = _Compiler(plan).whole(flow, (), -1, -1)
         plan.root_exit = part.exit
-        _check_needs(plan, part.needs, frozenset(inputs))
+        _check_needs(plan, part.needs, inputs)
         check_types(plan)
         plan.close()
     return plan
 
 
-def compile_growth(plan: Plan, node: int, flow: Flow, inputs: Iterable[str]) -> int:
+def compile_growth(plan: Plan, node: int, flow: Flow, inputs: Collection[str]) -> int:
     """Lay out ``flow`` behind ``node``, which made it while it ran, and return its ENTER. The plan is unchanged if it raises."""
     owner = plan.nodes[node]
-    known, names = len(plan.nodes), dict(plan.index)
+    known = len(plan.nodes)
     prefixes = _prefixes_of(plan, node)
     try:
-        part = _Compiler(plan).flow(flow, prefixes, owner.enter, owner.controller)
+        part = _Compiler(plan).whole(flow, prefixes, owner.enter, owner.controller)
         _resolve_growth(plan, node, part)
-        _check_needs(plan, part.needs, frozenset(inputs))
+        _check_needs(plan, part.needs, inputs)
     except CallboardError:
-        del plan.nodes[known:], plan.after[known:], plan.before[known:]
-        plan.index = names
-        plan.regions = {enter: exit for enter, exit in plan.regions.items() if enter < known}
-        plan.controllers = {number: enter for number, enter in plan.controllers.items() if number < known}
+        plan.shrink(known)
         raise
     for behind in plan.after[node]:
         plan.edge(part.exit, behind)
@@ -63,6 +63,13 @@ def compile_growth(plan: Plan, node: int, flow: Flow, inputs: Iterable[str]) -> 
 class _Compiler:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+
+    def whole(self, flow: Flow, prefixes: tuple[str, ...], enclosing: int, controller: int) -> Part:
+        """Lay out a flow with all that it holds."""
+        try:
+            return self.flow(flow, prefixes, enclosing, controller)
+        except RecursionError:
+            raise InvalidFlow(f"flow {flow.name!r} holds flows in flows too deep for Python's stack, or itself") from None
 
     def flow(self, flow: Flow, prefixes: tuple[str, ...], enclosing: int, controller: int) -> Part:
         """Lay out a flow between its ENTER and EXIT. ``prefixes`` are the namespaces around, the innermost first."""
@@ -175,11 +182,22 @@ class _Compiler:
     def atom(self, kind: Kind, name: str, item: Task | Retry, prefixes: tuple[str, ...], enter: int, controller: int) -> int:
         plan = self.plan
         full = (prefixes[0] if prefixes else "") + name
+        if len(full) > MAX_NAME // 3 or not full.isascii():
+            _check_name(full)
         if full in plan.index:
             raise DuplicateAtom(f"two atoms of flow {plan.name!r} are called {full!r}; give one another name, or its flow a namespace")
         number = plan.new(kind, full, item, enter, controller)
         plan.index[full] = number
         return number
+
+
+def _check_name(name: str) -> None:
+    try:
+        size = len(name.encode()) + 2 * sum(map(name.count, "/%\0"))
+    except UnicodeEncodeError as error:
+        raise InvalidFlow(f"an atom is called {name!r}, which is no text that UTF-8 can encode") from error
+    if size > MAX_NAME:
+        raise InvalidFlow(f"the name of an atom has {MAX_NAME} bytes at most, with its namespaces; {name[:80]!r} has {size}")
 
 
 def _first(*declared: Any) -> Any:
@@ -246,10 +264,10 @@ def _resolve_growth(plan: Plan, node: int, part: Part) -> None:
                 need.sources.extend(known.sources)
 
 
-def _check_needs(plan: Plan, needs: Iterable[Need], inputs: frozenset[str]) -> None:
+def _check_needs(plan: Plan, needs: Iterable[Need], inputs: Collection[str]) -> None:
     missing: dict[str, list[str]] = {}
     for need in needs:
-        need.given = not inputs.isdisjoint(need.names)
+        need.given = any(name in inputs for name in need.names)
         if need.required and not need.sources and not need.given:
             name = need.names[-1]
             if name.startswith(IDENTITY):

@@ -137,7 +137,8 @@ class Declared:
         given = list(dependencies)
         for dependency in given:
             if not isinstance(dependency, (str, Declared)) or dependency == "":
-                raise InvalidTask(f"each dependency of {self._label()} must be an id or a Task, not {dependency!r}")
+                hint = f"; its id is {dependency.task_id!r}" if hasattr(dependency, "task_id") else ""
+                raise InvalidTask(f"each dependency of {self._label()} must be an id or a Task, not {dependency!r}{hint}")
         self._sources = tuple(dependency for dependency in given if isinstance(dependency, Declared))
         ids = dict.fromkeys(dependency.id if isinstance(dependency, Declared) else dependency for dependency in given)
         if self._given_id and self.id in ids:

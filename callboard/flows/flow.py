@@ -82,10 +82,11 @@ class Flow:
 
     def within(self) -> Iterator[Flow]:
         """All flows inside of this one, at any depth."""
-        for entry in self.entries:
-            if isinstance(entry.item, Flow):
-                yield entry.item
-                yield from entry.item.within()
+        left = [self]
+        while left:
+            inside = [entry.item for entry in left.pop().entries if isinstance(entry.item, Flow)]
+            yield from inside
+            left += inside
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -12,6 +12,7 @@ from callboard.flows.declaration import Names, Skills
 from callboard.flows.signature import Signature, signature_of
 from callboard.flows.spec import intern_spec
 from callboard.flows.task import Task
+from callboard.messages.argument import all_swapped, found, holds
 from callboard.messages.code import Code, capture, lasts
 from callboard.messages.errors import InvalidTask
 from callboard.messages.payload import Payload, dumps, is_plain
@@ -26,7 +27,8 @@ R_co = TypeVar("R_co", covariant=True)
 class FunctionTask(Task):
     """A function as a task. ``args`` and ``kwargs`` are given now; in a flow the other arguments are found by name.
 
-    Tasks among the arguments become dependencies and arrive as their outputs. ``revert`` is a function that undoes.
+    Tasks among the arguments, or directly in a list, tuple or dict that is one of them, become dependencies and arrive as
+    their outputs. ``revert`` is a function that undoes.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class FunctionTask(Task):
         self.args = args
         self.kwargs = dict(kwargs or {})
         self.revert_function = revert
-        given = [value for value in (*args, *self.kwargs.values()) if isinstance(value, Task)]
+        given = found((*args, *self.kwargs.values()), Task)
         super().__init__(name or _name_of(function), dependencies=[*dependencies, *given], **declared)
 
     def execute(self, *args: Any, **inputs: Any) -> Any:
@@ -61,8 +63,7 @@ class FunctionTask(Task):
     def with_outputs(self, outputs: Mapping[str, Any]) -> FunctionTask:
         """A copy in which the Tasks among the arguments are replaced by their outputs, given by id."""
         made = copy.copy(self)
-        made.args = tuple(outputs[value.id] if isinstance(value, Task) else value for value in self.args)
-        made.kwargs = {name: outputs[value.id] if isinstance(value, Task) else value for name, value in self.kwargs.items()}
+        made.args, made.kwargs = all_swapped(self.args, self.kwargs, Task, lambda task: outputs[task.id])
         return made
 
     @property
@@ -149,9 +150,13 @@ class Maker:
         self._call: Call | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> FunctionTask:
-        """A task that calls the function with these arguments; Tasks among them are waited for."""
+        """A task that calls the function with these arguments.
+
+        Tasks among them, or directly in a list, tuple or dict that is one of them, are waited for, and their outputs are given
+        to the function in their place.
+        """
         for value in (*args, *kwargs.values()) if kwargs else args:
-            if isinstance(value, Task):
+            if isinstance(value, Task) or holds(value, Task):
                 return FunctionTask(self.function, *args, kwargs=kwargs, **self.declared)
         made = FunctionTask.__new__(FunctionTask)
         made.__dict__.update(self._fields, args=args, kwargs=kwargs)
@@ -272,11 +277,7 @@ def _remember(function: Callable[..., Any]) -> Call:
 
 
 def _with_references(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return tuple(map(_referred, args)), {name: _referred(value) for name, value in kwargs.items()}
-
-
-def _referred(value: Any) -> Any:
-    return Reference(task_id=value.id) if isinstance(value, Task) else value
+    return all_swapped(args, kwargs, Task, lambda task: Reference(task_id=task.id))
 
 
 def _name_of(function: Callable[..., Any]) -> str:

@@ -137,6 +137,18 @@ class Plan:
         self.after = [tuple(behind) for behind in self.after]
         self.before = [tuple(before) for before in self.before]
 
+    def shrink(self, count: int) -> None:
+        """Take away all nodes but the first ``count``, to which no edge leads yet."""
+        for node in self.nodes[count:]:
+            if self.index.get(node.name, -1) >= count:
+                del self.index[node.name]
+        for numbered in (self.regions, self.controllers):
+            for number in [number for number in range(count, len(self.nodes)) if number in numbered]:
+                del numbered[number]
+        self.ids = {task_id: number for task_id, number in self.ids.items() if number < count}
+        self.aliases = {name: source for name, source in self.aliases.items() if source.node < count}
+        del self.nodes[count:], self.after[count:], self.before[count:]
+
     def region(self, enter: int) -> Iterator[int]:
         """All nodes of a flow, with those that grew in it."""
         spans = [(enter, self.regions[enter])]

@@ -146,6 +146,8 @@ class ForEach(_Limited):
 
     def __init__(self, values: Iterable[Any], **declared: Any) -> None:
         super().__init__(**declared)
+        if not isinstance(values, Iterable):
+            raise InvalidFlow(f"ForEach tries one of several values after the other; {values!r} is none")
         self.values = list(values)
 
     def execute(self, history: History, *args: Any, **inputs: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from callboard.messages.errors import UnknownRecord, VersionConflict
+from callboard.messages.errors import CannotStore, UnknownRecord, VersionConflict
 from callboard.messages.failure import Failure
 from callboard.messages.task import fresh_id
 from callboard.state.address import open_store
@@ -18,6 +18,9 @@ from callboard.state.named import ATTEMPTS, NamedStates
 from callboard.state.record import PENDING, AtomRecord, Factory, FlowRecord, HistoryRow, LogBook, Saved
 from callboard.state.store import ABSENT, Delete, Store
 from callboard.state.value import StoredValue, encode
+
+MAX_RUN_ID = 200
+"""Bytes of UTF-8 that the id of a run may have, so that there is room for names of atoms behind it in a key."""
 
 
 class StateManager:
@@ -111,6 +114,8 @@ class StateManager:
         """
         if book is not None:
             self.book(book)
+        if len(run_id.encode(errors="replace")) > MAX_RUN_ID:
+            raise CannotStore(f"the id of a run has {MAX_RUN_ID} bytes at most; {run_id[:40]!r}... has more")
         flow = FlowRecord(
             id=run_id,
             name=flow_name,
