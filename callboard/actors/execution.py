@@ -9,7 +9,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ from callboard.actors.attempt import Attempt, Finished, Said
 from callboard.actors.client import Client
 from callboard.actors.crew import Crew
 from callboard.actors.request import ProcessRequest
+from callboard.messages.argument import all_swapped
 from callboard.messages.code import restore
 from callboard.messages.codec import MAX_PAYLOAD, pack, unpack
 from callboard.messages.context import current
@@ -113,7 +114,8 @@ class Execution:
             args, kwargs, metadata = loads(unpack(attempt.payload))
             request.fill({}, metadata)
             if attempt.inputs:
-                args, kwargs = self._resolved(args, kwargs, request.dependency_data)
+                results = request.dependency_data
+                args, kwargs = all_swapped(args, kwargs, Reference, lambda reference: results[reference.task_id].output)
             value = function(*args, **kwargs)
             outcome = None
         elif spec.kind is WorkKind.CARRIED:
@@ -152,14 +154,6 @@ class Execution:
             return restore(spec.code, self.codes[spec.code])
         except Exception as error:  # whatever the user's modules raise when they are imported here
             raise TaskFailed(f"the code of {spec.label or 'the task'} cannot be loaded on worker {self._worker.name!r}: {error}") from error
-
-    def _resolved(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], results: Mapping[str, TaskResult]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        def output(value: Any) -> Any:
-            return results[value.task_id].output if type(value) is Reference else value
-
-        return tuple(output(value) for value in args), {key: output(value) for key, value in kwargs.items()}
 
     def _failed(self, attempt: Attempt, problem: BaseException, micros: int) -> Finished:
         stopped = isinstance(problem, asyncio.CancelledError | concurrent.futures.CancelledError)

@@ -164,6 +164,9 @@ class TaskHandle(concurrent.futures.Future[Any]):
         state = self._status.value if self._status is not None else "open"
         return f"<{type(self).__name__} {self.name!r} {self.task_id} {state}>"
 
+    def __reduce__(self) -> Any:
+        raise TypeError(f"a {type(self).__name__} stays in the process that submitted the task; pass the Task itself, or its output")
+
     # -- what the standard library reaches for --------------------------------------------------
 
     if not TYPE_CHECKING:  # a checker sees the attributes of the base, for which they stand

@@ -6,7 +6,7 @@ import itertools
 import os
 import secrets
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -180,11 +180,6 @@ class Reference(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task_id: str
-
-
-def resolve(value: Any, outputs: dict[str, Any]) -> Any:
-    """``value`` with a top-level `Reference` replaced by the output of its task."""
-    return outputs[value.task_id] if type(value) is Reference else value
 
 
 TaskSpec.model_rebuild()

@@ -51,6 +51,9 @@ class Board:
         self._executor: PlaygroundExecutor | None = None
         self._sinks: dict[asyncio.AbstractEventLoop, LoopSink] = {}
 
+    def __reduce__(self) -> Any:
+        raise TypeError(f"a {type(self).__name__} stays in its process; code on a worker submits tasks by ProcessRequest.current().submit")
+
     # -- tasks ------------------------------------------------------------------------------
 
     def submit(self, task: Submittable) -> TaskHandle:

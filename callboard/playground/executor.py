@@ -94,6 +94,9 @@ class PlaygroundExecutor(concurrent.futures.Executor):
         self._client = client
         self._shut = False
 
+    def __reduce__(self) -> Any:
+        raise TypeError("an executor stays in its process; code on a worker submits tasks by ProcessRequest.current().submit")
+
     @property
     def is_shut(self) -> bool:
         """Whether `shutdown` was called."""

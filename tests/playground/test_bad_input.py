@@ -136,6 +136,17 @@ def test_an_argument_that_cannot_be_pickled(stage: Playground, value: Any) -> No
         asyncio.run(stage.add_and_execute_task(task))
 
 
+def test_what_belongs_to_this_process_is_no_argument(stage: Playground) -> None:
+    handle = stage.submit(Task(processor="worker", input_data={"data": 1}))
+    with pytest.raises(CannotPickle, match="pass the Task itself, or its output"):
+        stage.submit(Task(processor="worker", input_data={"data": handle}))
+    for thing in (stage, stage.executor, lambda: stage):
+        with pytest.raises(CannotPickle, match=r"submits tasks by ProcessRequest.current\(\).submit"):
+            stage.submit(Task(processor="worker", input_data={"data": thing}))
+    with pytest.raises(InvalidTask, match=f"its id is '{handle.task_id}'"):
+        Task("next", "worker", dependencies=[handle])  # type: ignore[list-item]
+
+
 def test_a_class_that_cannot_be_carried(stage: Playground) -> None:
     lock = threading.Lock()
 

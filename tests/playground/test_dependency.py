@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from callboard import CannotPickle, DependencyCycle, InvalidTask, Playground, ProcessRequest, Task, TaskStatus, UnknownDependency, task
+from callboard import (
+    CannotPickle,
+    DependencyCycle,
+    InvalidTask,
+    Playground,
+    ProcessRequest,
+    SyncExecutor,
+    Task,
+    TaskStatus,
+    UnknownDependency,
+    task,
+)
+from callboard.flows import LinearFlow
 from callboard.flows.function import FunctionTask
 from callboard.messages.task import fresh_id
 from tests.playground.crew import Noting, Tally
@@ -208,6 +220,20 @@ def test_tasks_among_a_functions_arguments_arrive_as_their_outputs(plain: Playgr
     handles = [plain.submit(each) for each in (whole, one, two)]
     assert [handle.result(20).output for handle in handles] == [14, 1, 2]
     assert total(1, 2) == 3
+
+
+@task
+def summed(values: list[int], more: dict[str, int]) -> int:
+    return sum(values) + sum(more.values())
+
+
+def test_so_do_tasks_directly_in_a_list_or_dict_that_is_an_argument(plain: Playground) -> None:
+    one, two = number.task(1), number.task(2)
+    whole = summed.task([one, two, 10], more={"again": one, "plain": 100})
+    assert set(whole.dependencies) == {one.id, two.id}
+    assert plain.submit(whole).result(20).output == 114
+    flow = LinearFlow("sums").add(one, summed.task([one, 10], more={"again": one}))
+    assert SyncExecutor().execute(flow).output == 12
 
 
 def test_a_task_is_submitted_together_with_the_tasks_among_its_arguments(plain: Playground) -> None:
