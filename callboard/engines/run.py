@@ -65,6 +65,8 @@ class FlowRun:
 
     def cancel(self) -> None:
         """Begin nothing new, and wait for nothing that runs."""
+        for job in list(self.jobs.values()):
+            job.cancelled = True
         self.post(self.machine.cancel)
 
     def signal(self, name: str, value: Any = None) -> None:

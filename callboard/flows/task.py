@@ -39,6 +39,16 @@ class _Attempt:
         return 1 if work is None else work.attempt
 
 
+class _Cancelled:
+    """Whether somebody asked the running attempt to stop; a plain attribute of the same name hides it."""
+
+    def __get__(self, task: Task | None, owner: type[Task] | None = None) -> Any:
+        if task is None:
+            return self
+        work = current.get()
+        return work is not None and work.cancelled
+
+
 class Task(Hooks, Declared):
     """A piece of work, declared once and submitted as often as wanted; submitting never changes it.
 
@@ -52,6 +62,7 @@ class Task(Hooks, Declared):
 
     carries_code: ClassVar[bool] = False
     attempt: Any = _Attempt()
+    cancelled: Any = _Cancelled()
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

@@ -516,3 +516,35 @@ def test_what_has_ended_is_on_record_while_others_wait_for_their_next_try() -> N
     assert executor.drive(run).status is FlowStatus.CANCELLED
     looking.join()
     assert seen == [{"bad": "retrying", "good": "completed"}]
+
+
+class Patient(Task):
+    """Works until it is asked to stop."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("patient")
+        self.folder = folder
+
+    def execute(self) -> None:
+        (self.folder / "begun").touch()
+        while not self.cancelled:
+            time.sleep(0.005)
+        (self.folder / "stopped").touch()
+
+
+def test_what_is_cancelled_can_see_that_and_stop(executor: Executor, kind: str, tmp_path: Path) -> None:
+    def cancel() -> None:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.005)
+        executor.cancel()
+
+    asking = threading.Thread(target=cancel, daemon=True)
+    asking.start()
+    assert not Patient(tmp_path).cancelled
+    assert executor.execute(LinearFlow("f").add(Patient(tmp_path), Note("b"))).status is FlowStatus.CANCELLED
+    asking.join()
+    # A child process is killed instead.
+    while kind != "processes" and not (tmp_path / "stopped").exists():
+        time.sleep(0.005)
+    # Its slot is free again.
+    assert executor.execute(Note("c")).success
