@@ -37,7 +37,6 @@ class Peer:
         self.user = user  # the public key that it has proved
         self.reports = Heard()
         self.rejoining = False  # it was asked to say hello again
-        self.strikes = 0
         self.unreachable = False
         self.unreachable_since = 0.0
         self._unacknowledged = 0

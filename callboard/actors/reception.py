@@ -53,6 +53,7 @@ logger = logging.getLogger("callboard")
 MAX_STRIKES = 10
 """Messages that are none, after which a peer is heard no more."""
 MAX_BANNED = 10_000
+"""How many are remembered that are heard no more, and how many that said something of the kind; the latest."""
 PROMPT_ACK = 1024 * 1024
 """A report of more bytes is acknowledged at once, so that the worker need not keep it."""
 
@@ -68,7 +69,8 @@ class Reception:
         self.too_late: set[str] = set()
         """Tokens of local workers whose processes ended before their hello was heard."""
         self._tokens: dict[str, Peer] = {}
-        self._banned: set[str] = set()
+        self._strikes: dict[str, int] = {}
+        self._banned: dict[str, int] = {}
         self._mine = Versions.here()
 
     def by_token(self, token: str) -> Peer | None:
@@ -125,14 +127,16 @@ class Reception:
 
     def _strike(self, identity: str, peer: Peer | None, error: WireError, now: float) -> None:
         self.malformed += 1
-        if peer is None:
+        strikes = self._strikes.pop(identity, 0) + 1
+        if peer is not None:
+            logger.warning("%s %r sent what is no message (%d): %s", peer.kind, peer.name, strikes, error)
+        if strikes < MAX_STRIKES:
+            _note(self._strikes, identity, strikes)
             return
-        peer.strikes += 1
-        logger.warning("%s %r sent what is no message (%d): %s", peer.kind, peer.name, peer.strikes, error)
-        if peer.strikes >= MAX_STRIKES:
-            logger.error("%s %r is struck off after %d such messages", peer.kind, peer.name, peer.strikes)
-            if len(self._banned) < MAX_BANNED:
-                self._banned.add(identity)
+        who = f"{peer.kind} {peer.name!r}" if peer is not None else "somebody who has not said hello"
+        logger.error("%s is struck off after %d such messages", who, strikes)
+        _note(self._banned, identity, strikes)
+        if peer is not None:
             self.forget(peer)
             self._dispatcher.lost(identity, now, "was struck off, since it sent what is no message")
 
@@ -315,3 +319,9 @@ class Reception:
         # When the manager ends it says goodbye instead; and who asked may have gone.
         if later.exception() is None and self.peers.get(peer.identity) is peer:
             self._manager.send(peer, encode(Answer(number=number, value=later.result())), time.monotonic())
+
+
+def _note(known: dict[str, int], identity: str, strikes: int) -> None:
+    known[identity] = strikes
+    if len(known) > MAX_BANNED:
+        del known[next(iter(known))]

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import pytest
 import zmq
 
+from callboard.actors import reception
 from callboard.actors.manager import ManagerSettings, TaskManager
 from callboard.actors.peer import Versions
+from callboard.actors.reception import MAX_STRIKES
 from callboard.flows.task import Task
 from callboard.messages.codec import decode, encode
 from callboard.messages.status import TaskStatus
@@ -29,7 +31,8 @@ class Speaker:
         self.manager = manager
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
-        self._socket.identity = os.urandom(8).hex().encode()
+        self.identity = os.urandom(8).hex()
+        self._socket.identity = self.identity.encode()
         self._socket.connect(manager.gate.local_endpoint)
         self.hellos = 0
 
@@ -39,6 +42,10 @@ class Speaker:
 
     def say(self, message: AnyMessage, *payloads: bytes) -> None:
         self._socket.send_multipart(encode(message, [b"".join(payloads)] if payloads else []))
+
+    def mumble(self, times: int) -> None:
+        for _ in range(times):
+            self._socket.send_multipart([b"no message"])
 
     def hear(self, kind: type[M]) -> M:
         """The next message of a kind; what comes before it is passed over."""
@@ -224,3 +231,38 @@ def test_a_stranger_is_asked_who_it_is(manager: TaskManager, worker: Speaker) ->
 def test_what_it_holds_and_nobody_wants_is_to_be_dropped(manager: TaskManager, worker: Speaker) -> None:
     worker.hello({"unheard-of": 3})
     assert worker.hear(Halt).ids == ["unheard-of"]
+
+
+def heard_in_all(manager: TaskManager) -> int:
+    """How many malformed messages there were when another one had its answer."""
+    other = Speaker(manager)
+    other.hello()
+    other.close()
+    found: int = within(manager, lambda: manager.reception.malformed)
+    return found
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["before its hello", "after it"])
+def test_who_mumbles_is_heard_no_more(known: bool, manager: TaskManager, worker: Speaker, caplog: pytest.LogCaptureFixture) -> None:
+    if known:
+        worker.hello()
+    worker.mumble(MAX_STRIKES + 5)
+    for _ in range(100):
+        if heard_in_all(manager) >= MAX_STRIKES and "is struck off after 10 such messages" in caplog.text:
+            break
+    assert heard_in_all(manager) == MAX_STRIKES
+    assert list(within(manager, lambda: manager.reception._banned)) == [worker.identity]
+    assert not any(peer.identity == worker.identity for peer in within(manager, lambda: list(manager.reception.peers.values())))
+
+
+def test_of_those_who_mumble_the_latest_are_remembered(manager: TaskManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reception, "MAX_BANNED", 2)
+    names = []
+    for _ in range(4):
+        one = Speaker(manager)
+        one.mumble(MAX_STRIKES)
+        names.append(one.identity)
+        while within(manager, lambda: manager.reception.malformed) < MAX_STRIKES * len(names):
+            pass
+        one.close()
+    assert list(within(manager, lambda: manager.reception._banned)) == names[-2:]
