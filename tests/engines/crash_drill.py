@@ -82,12 +82,14 @@ def forked(work: Callable[[], None]) -> int:
 
 def begin(folder: str, ending: str, crash_at: str) -> None:
     os.environ[VARIABLE] = crash_at
-    SyncExecutor(state=f"sqlite:///{folder}/runs.db").execute(build(folder, ending), run_id="run")
+    with SyncExecutor(state=f"sqlite:///{folder}/runs.db") as executor:
+        executor.execute(build(folder, ending), run_id="run")
 
 
 def resume(folder: str, ending: str) -> None:
     os.environ.pop(VARIABLE, None)
-    result = SyncExecutor(state=f"sqlite:///{folder}/runs.db").resume("run", build(folder, ending))
+    with SyncExecutor(state=f"sqlite:///{folder}/runs.db") as executor:
+        result = executor.resume("run", build(folder, ending))
     Path(folder, "result").write_text(json.dumps([result.status, sorted(result.outputs), [str(error) for error in result.exceptions]]))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,9 @@ def count(folder: Path, name: str, what: str = "ran") -> int:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> StateManager:
-    return StateManager(f"sqlite:///{tmp_path}/runs.db")
+def state(tmp_path: Path) -> Iterator[StateManager]:
+    with StateManager(f"sqlite:///{tmp_path}/runs.db") as opened:
+        yield opened
 
 
 def suspend_at(executor: Executor, name: str) -> None:

@@ -72,8 +72,8 @@ import json, sys, shop
 from callboard import Playground, ProcessRequest, ProcessWorker
 from callboard.engines import SyncExecutor
 run_id, name, args = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-executor = SyncExecutor(state="sqlite:///runs.db")
-executor.execute(getattr(shop, name)(*args), {"url": "x"}, run_id=run_id, factory=f"shop:{name}", factory_args=args)
+with SyncExecutor(state="sqlite:///runs.db") as executor:
+    executor.execute(getattr(shop, name)(*args), {"url": "x"}, run_id=run_id, factory=f"shop:{name}", factory_args=args)
 """
 
 CASES = """
