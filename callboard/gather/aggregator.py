@@ -36,4 +36,5 @@ class Fold(Aggregator):
         self._value = self._function(self._value, result.unwrap())
 
     def finish(self) -> Any:
+        """What was folded; ``initial`` when nothing was."""
         return self._value

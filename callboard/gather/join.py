@@ -59,9 +59,11 @@ class AggregatorJoin(Join):
         self._aggregator = aggregator
 
     def feed(self, feed: Feed) -> None:
+        """Add it."""
         self._aggregator.add(feed.result)
 
     def finish(self) -> Any:
+        """What the aggregator makes of all."""
         return self._aggregator.finish()
 
 
@@ -73,7 +75,9 @@ class FunctionJoin(Join):
         self._values: dict[int, Any] = {}
 
     def feed(self, feed: Feed) -> None:
+        """Keep the output, or the result of an item that did not complete."""
         self._values[feed.index] = feed.result.output if feed.result.success else feed.result
 
     def finish(self) -> Any:
+        """What the function makes of the list."""
         return self._function([self._values[index] for index in sorted(self._values)])

@@ -12,11 +12,14 @@ from callboard.messages.task import Submission, Submittable
 
 
 class _Call:
+    """One item's call of a plain function, captured when the group is submitted."""
+
     def __init__(self, function: Callable[..., Any], item: Any) -> None:
         self._function = function
         self._item = item
 
     def submission(self) -> Submission:
+        """What travels of it, under a fresh id."""
         return call_submission(self._function, (self._item,), {})
 
 
