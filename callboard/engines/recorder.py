@@ -14,7 +14,6 @@ from callboard.flows.state import AtomState, FlowStatus
 from callboard.messages.errors import TaskFailed
 from callboard.messages.failure import Failure
 from callboard.state import (
-    KEEP,
     AtomChange,
     AtomRecord,
     FlowChange,
@@ -82,7 +81,7 @@ class Recorder:
         """Write everything that was taken, in one transaction."""
         machine = self.values.machine
         resolution = resolution_of(machine) if machine.all_reverting or machine.retries or machine.doomed else UNDECIDED
-        if resolution != self._resolution:
+        if resolution is not self._resolution and resolution != self._resolution:
             self._resolution = resolution
             self.changes.append(StoreValue(RESOLUTION, encode([resolution.everything, resolution.retries, resolution.doomed], RESOLUTION)))
         if self.changes:
@@ -109,8 +108,10 @@ class Recorder:
         if new is _S.RETRYING:
             return AtomChange(known.name, state=state, history=self._history(node))
         if new is _S.REVERTED:
-            history: Any = () if known.kind is Kind.RETRY else KEEP
-            return AtomChange(known.name, state=state, result=None, revert_result=self._revert_results.pop(node, None), history=history)
+            given = self._revert_results.pop(node, None)
+            if known.kind is Kind.RETRY:
+                return AtomChange(known.name, state=state, result=None, history=())
+            return AtomChange(known.name, state=state, result=None, revert_result=given)
         if new is _S.REVERT_FAILED:
             return AtomChange(known.name, state=state, revert_failure=self.values.revert_failures.get(node))
         if new is _S.PENDING and old is not _S.WAITING:

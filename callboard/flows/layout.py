@@ -167,6 +167,8 @@ def _ambiguous(need: Need, name: str, nodes: Iterable[int], plan: Plan | None = 
 
 def _check_cycle(before: list[set[int]], names: list[str]) -> None:
     """Raise `DependencyCycle` with the way around, found by walking backwards from what can never be ready."""
+    if all(source < place for place, sources in enumerate(before) for source in sources):
+        return  # added in an order in which they can run
     waiting = [len(sources) for sources in before]
     after: list[list[int]] = [[] for _ in before]
     for place, sources in enumerate(before):

@@ -1,7 +1,7 @@
 """Where state is kept: stores, named states, the log book of flows, remembered outcomes."""
 
 from callboard.state.address import open_store
-from callboard.state.change import KEEP, AtomChange, FlowChange, Keep, RunChange, StoreValue
+from callboard.state.change import AtomChange, FlowChange, RunChange, StoreValue
 from callboard.state.idempotency import Done, InFlight, New, Outcomes, idempotency_key
 from callboard.state.journal import Journal
 from callboard.state.manager import StateManager
@@ -12,7 +12,6 @@ from callboard.state.value import StoredValue, encode
 
 __all__ = [
     "ABSENT",
-    "KEEP",
     "AtomChange",
     "AtomRecord",
     "Delete",
@@ -23,7 +22,6 @@ __all__ = [
     "HistoryRow",
     "InFlight",
     "Journal",
-    "Keep",
     "LogBook",
     "MemoryStore",
     "New",

@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
-from typing import Final, NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 from callboard.messages.failure import Failure
 from callboard.state.record import RetryAttempt
 from callboard.state.value import StoredValue
 
 
-class Keep(Enum):
-    """The type of `KEEP`."""
+class AtomFields(TypedDict, total=False):
+    """The fields of an atom's record that can change."""
 
-    KEEP = "keep"
+    state: str
+    attempts: int
+    progress: float
+    version: tuple[int, int]
+    result: StoredValue | None
+    failure: Failure | None
+    revert_result: StoredValue | None
+    revert_failure: Failure | None
+    history: Sequence[RetryAttempt]
+    meta: StoredValue | None
 
 
-KEEP: Final = Keep.KEEP
-"""In a change: leave this field as it is."""
-
-
-class AtomChange(NamedTuple):
+class AtomChange:
     """What becomes of an atom. What is not given stays as it was; None clears a result, a failure or the meta.
 
     Values come as `StoredValue`, made by `encode`, so that what cannot be stored is found out while the atom can still
     fail for it. A change of ``state``, or one with ``details``, makes a row in the history.
     """
 
-    name: str
-    state: str | Keep = KEEP
-    attempts: int | Keep = KEEP
-    progress: float | Keep = KEEP
-    version: tuple[int, int] | Keep = KEEP
-    result: StoredValue | Keep | None = KEEP
-    failure: Failure | Keep | None = KEEP
-    revert_result: StoredValue | Keep | None = KEEP
-    revert_failure: Failure | Keep | None = KEEP
-    history: Sequence[RetryAttempt] | Keep = KEEP
-    meta: StoredValue | Keep | None = KEEP
-    details: StoredValue | None = None
+    __slots__ = ("details", "fields", "name")
+
+    def __init__(self, name: str, *, details: StoredValue | None = None, **fields: Unpack[AtomFields]) -> None:
+        self.name = name
+        self.details = details
+        self.fields = fields
 
 
 class FlowChange(NamedTuple):

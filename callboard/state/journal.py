@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from pydantic_core import to_json
 
 from callboard.messages.errors import UnknownRecord, VersionConflict
-from callboard.state.change import KEEP, AtomChange, FlowChange, RunChange, StoreValue
+from callboard.messages.failure import Failure
+from callboard.state.change import AtomChange, FlowChange, RunChange, StoreValue
 from callboard.state.layout import (
     head_key,
     history_part,
@@ -137,8 +139,17 @@ class Journal:
         assert self._atoms is not None
         name = change.name
         known = headers.get(name) or self._atoms.get(name) or {"name": name, "state": PENDING}
-        headers[name] = header = _header(change, known)
-        held[name] = _values(change, held.get(name) or self._held.get(name) or _NOTHING)
+        header = known.copy()
+        values = held.get(name) or self._held.get(name) or _NOTHING
+        for field, value in change.fields.items():
+            if field in _SMALL:
+                header[field] = value
+            elif value is not None:
+                values = {**values, field: _WRITERS[field](value)}
+            elif field in values:
+                values = {held: text for held, text in values.items() if held != field}
+        headers[name] = header
+        held[name] = values
         old, new = known["state"], header["state"]
         if new != old or change.details is not None:
             rows.append((name, old, new, _text(change.details)))
@@ -146,42 +157,20 @@ class Journal:
 
 _Row = tuple[str | None, str | None, str, str | None]
 _NOTHING: _Held = {}
+_SMALL = frozenset({"state", "attempts", "progress", "version"})
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "result": attrgetter("text"),
+    "revert_result": attrgetter("text"),
+    "meta": attrgetter("text"),
+    "failure": Failure.model_dump_json,
+    "revert_failure": Failure.model_dump_json,
+    "history": write_attempts,
+}
+"""How the text of each value of a record is made."""
 
 
 def _text(value: StoredValue | None) -> str | None:
     return None if value is None else value.text
-
-
-def _header(change: AtomChange, known: _Header) -> _Header:
-    header = known.copy()
-    if change.state is not KEEP:
-        header["state"] = change.state
-    if change.attempts is not KEEP:
-        header["attempts"] = change.attempts
-    if change.progress is not KEEP:
-        header["progress"] = change.progress
-    if change.version is not KEEP:
-        header["version"] = change.version
-    return header
-
-
-def _values(change: AtomChange, known: _Held) -> _Held:
-    """What a record holds after a change; the same dict where that touches no value."""
-    values = known
-    for name, value in (("result", change.result), ("revert_result", change.revert_result), ("meta", change.meta)):
-        if value is not KEEP and (value is not None or name in values):
-            values = _with(values, name, None if value is None else value.text)
-    for name, failure in (("failure", change.failure), ("revert_failure", change.revert_failure)):
-        if failure is not KEEP and (failure is not None or name in values):
-            values = _with(values, name, None if failure is None else failure.model_dump_json())
-    if change.history is not KEEP:
-        values = _with(values, "history", write_attempts(change.history))
-    return values
-
-
-def _with(values: _Held, name: str, text: str | None) -> _Held:
-    left = {known: value for known, value in values.items() if known != name}
-    return left if text is None else {**left, name: text}
 
 
 def read_head(store: Store, run_id: str) -> tuple[dict[str, Any], int]:
