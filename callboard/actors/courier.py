@@ -109,10 +109,10 @@ class Peer:
             if entry.failures:
                 failures[row] = entry.failures
                 elapsed[row] = now - (entry.rare.begun or now)
+            if entry.dependencies:
+                dependents[row] = entry.dependencies
             submission = entry.submission
             if submission is not None:
-                if submission.dependencies:
-                    dependents[row] = submission.dependencies
                 new_values += [value_id for value_id in submission.shares if value_id not in self._known_values]
                 self._known_values.update(submission.shares)
             if entry.rare.event is not None:
@@ -224,9 +224,10 @@ class Peer:
 def burden(entry: Entry, ledger: Ledger, counted: set[str]) -> int:
     """What a task to be assigned weighs in a message; shared values that are ``counted`` already weigh nothing."""
     weighs = weight(entry.payload)  # type: ignore[arg-type]
+    if entry.dependencies:
+        weighs += sum(100 + weight(ledger.entries[task_id].output) for task_id in entry.dependencies)
     submission = entry.submission
     if submission is not None:
-        weighs += sum(100 + weight(ledger.entries[task_id].output) for task_id in submission.dependencies)
         weighs += sum(weight(ledger.values.packed(value_id)) for value_id in submission.shares if value_id not in counted)
         counted.update(submission.shares)
     return weighs if entry.rare.event is None else weighs + 4096 + weight(entry.rare.rich)

@@ -32,6 +32,8 @@ class Backlog:
         requirement = category.requirement
         requirement.add(entry)
         self._grown[requirement] = None
+        if entry.rare.suspect:
+            self._isolation.requirements[requirement] = None
         if category.expires_in is not None:
             requirement.waiting[entry] = None
             self._agenda.arm(entry, now + category.expires_in, self._expire)
@@ -53,9 +55,6 @@ class Backlog:
             self._touched.update(pool.profiles)
             if not pool.met:
                 short.add(pool)
-        for requirement in grown:
-            if requirement.suspects:
-                self._isolation.requirements[requirement] = None
         return [requirement for requirement in grown if requirement.pool in short] if short else []
 
     def take_touched(self) -> dict[Profile, None]:

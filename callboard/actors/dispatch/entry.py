@@ -87,7 +87,6 @@ class Rare:
 
 
 NOTHING_RARE = Rare()
-NO_NEEDS: list[Entry] = []
 PRIORITY = 1 << 42
 """By how many tasks one of a priority higher by one is ahead: more than there will ever be."""
 
@@ -100,7 +99,24 @@ class Held(NamedTuple):
     rare: Rare
 
 
-class Entry:
+class Node:
+    """A task's place among those that wait for each other.
+
+    A base of its own, so that these fields lie side by side: in a large graph all that is told of a task by others is far
+    from anything the processor has at hand.
+    """
+
+    __slots__ = ("dependencies", "dependents", "level", "status", "users", "waiting_for")
+
+    dependencies: tuple[str, ...]  # each id once; none when the task has ended
+    dependents: list[Entry] | None  # open tasks that wait for it
+    level: int  # see `level`
+    status: TaskStatus
+    users: int  # open tasks that depend on this one, so that its output is still needed
+    waiting_for: int  # what it needs that has not ended: dependencies, and the leader of its key
+
+
+class Entry(Node):
     """One task from its submission until its record is let go. ``order`` sorts the ready: by priority, then by age."""
 
     __slots__ = (
@@ -108,26 +124,21 @@ class Entry:
         "cancelling",
         "category",
         "client",
-        "dependents",
         "error",
         "failure",
         "failures",
         "fence",
-        "level",
         "micros",
         "name",
-        "needs",
         "order",
         "output",
         "payload",
         "rare",
-        "status",
+        "resting",
         "submission",
         "submitted",
         "task_id",
         "timer",
-        "users",
-        "waiting_for",
         "worker",
         "worker_name",
     )
@@ -135,6 +146,13 @@ class Entry:
     def __init__(
         self, submission: Submission, client: str, category: Category, sequence: int, submitted: int, rare: Rare = NOTHING_RARE
     ) -> None:
+        dependencies = submission.dependencies
+        self.dependencies = tuple(dict.fromkeys(dependencies)) if len(dependencies) > 1 else dependencies
+        self.dependents = None
+        self.level = 0
+        self.status = PENDING
+        self.users = 0
+        self.waiting_for = 0
         self.task_id = submission.task_id
         self.name = submission.name
         self.payload: Payload | Large | None = submission.payload  # until it has ended
@@ -144,15 +162,9 @@ class Entry:
         self.category = category
         self.order = sequence - category.spec.priority * PRIORITY
         self.submitted = submitted
-        self.status = PENDING
         self.fence = 0
-        self.level = 0  # see `level`
         self.attempts = 0
         self.failures = 0
-        self.waiting_for = 0  # what it needs that has not ended: dependencies, and the leader of its key
-        self.users = 0  # open tasks that depend on this one, so that its output is still needed
-        self.needs = NO_NEEDS  # those of its dependencies that are known
-        self.dependents: list[Entry] | None = None  # open tasks that wait for it
         self.worker: WorkerRecord | None = None
         self.worker_name: str | None = None
         self.output: Packed | None = None
@@ -160,13 +172,9 @@ class Entry:
         self.failure: Failure | None = None
         self.micros = 0
         self.cancelling = False
+        self.resting = False  # ended, no longer needed, and in a row of those to be let go
         self.timer: Timer | None = None  # its one deadline: to expire, to be tried again, to be stopped
         self.rare = rare
-
-    @property
-    def dependencies(self) -> tuple[str, ...]:
-        """The ids that it depends on, as long as it is open."""
-        return self.submission.dependencies if self.submission is not None else ()
 
     def own_rare(self) -> Rare:
         """The rare part, made when first needed."""
@@ -192,4 +200,4 @@ class Entry:
 
 
 def _says_more(submission: Submission) -> bool:
-    return bool(submission.dependencies or submission.fallback is not None or submission.idempotency_key is not None or submission.shares)
+    return bool(submission.fallback is not None or submission.idempotency_key is not None or submission.shares)

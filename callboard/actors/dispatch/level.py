@@ -8,9 +8,9 @@ and ends after so many steps; what it has not settled is settled by raising the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.entry import NOTHING_RARE, Entry
 from callboard.messages.status import FINAL
 
 STEPS = 20
@@ -18,16 +18,22 @@ STEPS = 20
 
 
 class Levels:
-    """Gives tasks their levels."""
+    """Gives tasks their levels; ``entries`` are all tasks by id."""
 
-    def place(self, entry: Entry) -> list[str] | None:
-        """Give a new task its level; returns the circle that it would close, each depending on the next, or None."""
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+
+    def place(self, entry: Entry, known: Iterable[Entry | None]) -> list[str] | None:
+        """Give a new task, of whose dependencies these are known, its level; returns the circle that it would close, each
+        depending on the next, or None."""
         if entry.task_id in entry.dependencies:
             return [entry.task_id, entry.task_id]
-        sources = list(self._before(entry))
+        sources = self._open(entry, known)
         if next(self._after(entry), None) is None:
             # Nobody waits for it, so there is no way back to it.
-            entry.level = max((source.level for source in sources), default=0)
+            for source in sources:
+                if source.level > entry.level:
+                    entry.level = source.level
             return None
         for source in sources:
             circle = self.link(source, entry)
@@ -87,16 +93,16 @@ class Levels:
                     pending.append(waiting)
         return None
 
-    def _before(self, entry: Entry) -> Iterator[Entry]:
+    def _before(self, entry: Entry) -> list[Entry]:
         """What an open task waits for."""
-        for needed in entry.needs:
-            if needed.status not in FINAL:
-                yield needed
+        return self._open(entry, map(self._entries.get, entry.dependencies))
+
+    def _open(self, entry: Entry, known: Iterable[Entry | None]) -> list[Entry]:
+        found = [needed for needed in known if needed is not None and needed.status not in FINAL]
         rare = entry.rare
-        if rare.leader is not None and not rare.leader.final:
-            yield rare.leader
-        if rare.stand_in is not None and not rare.stand_in.final:
-            yield rare.stand_in
+        if rare is not NOTHING_RARE:
+            found += [other for other in (rare.leader, rare.stand_in) if other is not None and not other.final]
+        return found
 
     def _after(self, entry: Entry) -> Iterator[Entry]:
         """Who waits for an open task."""

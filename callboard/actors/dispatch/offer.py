@@ -36,13 +36,15 @@ class Offers(Generic[T]):
     def __len__(self) -> int:
         return len(self._offered)
 
-    def offer(self, offering: T, top: Order) -> None:
-        """Note that one has something ready, from this order on."""
+    def offer(self, offering: T, top: Order) -> bool:
+        """Note that one has something ready, from this order on; whether that may come before all that was known."""
         number = offering.number
         known = self._offered.get(number)
-        if known is None or top < known:
-            self._offered[number] = top
-            heappush(self._heap, (top, number, offering))
+        if known is not None and known <= top:
+            return False
+        self._offered[number] = top
+        heappush(self._heap, (top, number, offering))
+        return self._heap[0][0] == top
 
     def first(self) -> T | None:
         """The one whose first task comes first, None when nothing is ready."""

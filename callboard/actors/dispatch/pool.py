@@ -50,9 +50,9 @@ class Pool:
 
     def offer(self, requirement: Requirement, top: Order) -> None:
         """A task has become the first of its requirement."""
-        self.offers.offer(requirement, top)
-        if self.profiles and self.offers.first() is requirement:
-            # What comes behind the first of the pool changes nothing for anybody.
+        if self.offers.offer(requirement, top) and self.profiles:
+            # What comes behind the first of the pool changes nothing for anybody: no row for the pool is later than the
+            # first row in it, since both are put right together.
             self._everybody.offer(self, top)
             for profile in self.profiles:
                 profile.offers.offer(self, top)

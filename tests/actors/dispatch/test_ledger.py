@@ -204,3 +204,25 @@ def test_who_no_longer_waits_for_an_unknown_id_is_forgotten_there() -> None:
     board.submit(task("never"))
     board.complete("never")
     assert board["never"].users == 0
+
+
+def test_what_is_needed_again_by_one_that_comes_late_is_let_go_after_that_one() -> None:
+    board = small(history=6, kept_outputs=3)
+    board.worker("ada")
+    board.submit(task("old"))
+    board.complete("old")
+    board.submit(task("first"), task("late", "old", priority=-1))
+    for number in range(20):
+        board.submit(task(f"t{number}", priority=1))
+        board.report(board.running("ada")[0], micros=1_000_000)
+    assert board["old"].output is not None and board["old"].users == 1
+    while board.running("ada"):
+        board.report(board.running("ada")[0], micros=1_000_000)
+    assert board["late"].status is COMPLETED and board["old"].users == 0
+    for number in range(20, 40):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    with pytest.raises(UnknownTask):
+        board["old"]
+    assert len(board.dispatcher.ledger.entries) <= 6 + 2
+    assert board.dispatcher.ledger._bytes == sum(len(entry.output or b"") for entry in board.dispatcher.ledger._outputs)
