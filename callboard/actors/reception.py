@@ -158,6 +158,8 @@ class Reception:
             logger.warning("%s %r: %s", message.peer, message.name, warning)
         if message.token in self.too_late:
             return
+        if message.token is not None and user is not None:
+            raise WireError("a token is for local workers, which come by the file system")
         peer = self.peers.get(identity)
         if peer is not None and (peer.kind, peer.token) != (message.peer, message.token):
             raise WireError("a peer that says hello again as somebody else")
@@ -169,6 +171,8 @@ class Reception:
         else:
             again = peer.reconnected()
         peer.reports.settled(message.heard)
+        # Before anything is sent: if that fails, since the peer is gone already, the worker is lost again.
+        drop = self._worker_joins(peer, message, now) if message.peer == "worker" else []
         manager = self._manager
         welcome = Welcome(
             epoch=manager.epoch,
@@ -183,25 +187,26 @@ class Reception:
         for frames in again:
             manager.send(peer, frames, now)
         if message.peer == "worker":
-            self._worker_joins(peer, message, now)
+            manager.send(peer, encode(manager.watch()), now)
+        if drop:
+            manager.send(peer, encode(HaltMessage(ids=drop)), now)
         if manager.dismissed:
             manager.send(peer, encode(Goodbye()), now)
 
-    def _worker_joins(self, peer: Peer, message: Hello, now: float) -> None:
+    def _worker_joins(self, peer: Peer, message: Hello, now: float) -> list[str]:
+        """Have the dispatcher know the worker; returns what it should drop."""
         info = WorkerInfo(
             peer.identity, message.name, message.role, dict(message.skills), message.slots, message.pid, message.host, message.token
         )
         running = list(zip(message.ids, message.fences, strict=True))
         manager = self._manager
-        manager.send(peer, encode(manager.watch()), now)
         drop = self._dispatcher.join(info, now, time.time(), running, message.epoch in (None, manager.epoch))
-        if drop:
-            manager.send(peer, encode(HaltMessage(ids=drop)), now)
         if message.leaving:
             self._dispatcher.leaving(peer.identity, now)
         if message.token is not None and manager.supervisor is not None:
             token = message.token
             manager.supervisor.mailbox.post(lambda supervisor: supervisor.joined(token))
+        return drop
 
     # -- all else ---------------------------------------------------------------------------
 

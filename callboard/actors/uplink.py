@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ Send = Callable[[list[Any]], None]
 
 MAX_SPECS = 20_000
 """How many specs are told before they are told anew, so that neither side's table grows without end."""
+MAX_DROPPED = 1000
+"""How many dropped values are dropped again after a reconnect, since it may not have been heard."""
 MAX_CODES = 20_000
 """How much code is taken to be known to the manager before it is told anew."""
 
@@ -98,6 +101,7 @@ class Uplink:
         self._questions: dict[int, Question] = {}
         self._rules: dict[str, tuple[Terms, Submission]] = {}
         self._values: dict[str, Packed] = {}
+        self._dropped: deque[str] = deque(maxlen=MAX_DROPPED)
         self._unsaid: set[str] = set()
         """Tasks with a question that no manager can have heard of yet."""
 
@@ -134,7 +138,10 @@ class Uplink:
 
     def drop(self, value_id: str) -> None:
         """Have it keep the value no longer than tasks need it."""
-        if self._values.pop(value_id, None) is not None:
+        if self._values.pop(value_id, None) is None:
+            return
+        self._dropped.append(value_id)
+        if self._greeting.answered:
             self._send(encode(Drop(ids=[value_id])))
 
     def _send_tasks(
@@ -213,6 +220,8 @@ class Uplink:
         self._spec_numbers.clear()
         self._codes.clear()
         questions, self._questions = self._questions, {}
+        if self._dropped:
+            self._send(encode(Drop(ids=list(self._dropped))))
         answers = {(question.what, question.about): question.answer for question in questions.values() if question.about is not None}
         for value_id, packed in list(self._values.items()):
             self.put(value_id, packed, answers.pop(("put", value_id), Future()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -62,7 +63,12 @@ class Speaker:
         assert self._socket.poll(5000), "the manager says nothing"
         return decode(self._socket.recv_multipart(copy=False))[0]
 
-    def hello(self, held: dict[str, int] | None = None, heard: int = 0, slots: int = 3) -> Welcome:
+    def vanish(self) -> None:
+        """Have all delivered that was said, and be gone."""
+        self._socket.close(5000)
+        self._context.term()
+
+    def say_hello(self, held: dict[str, int] | None = None, heard: int = 0, slots: int = 3, token: str | None = None) -> None:
         self.hellos += 1
         held = held or {}
         self.say(
@@ -78,8 +84,12 @@ class Speaker:
                 number=self.hellos,
                 heard=heard,
                 epoch=self.manager.epoch,
+                token=token,
             )
         )
+
+    def hello(self, held: dict[str, int] | None = None, heard: int = 0, slots: int = 3) -> Welcome:
+        self.say_hello(held, heard, slots)
         return self.hear(Welcome)
 
     def report(self, number: int, task_id: str, fence: int) -> None:
@@ -266,3 +276,17 @@ def test_of_those_who_mumble_the_latest_are_remembered(manager: TaskManager, mon
             pass
         one.close()
     assert list(within(manager, lambda: manager.reception._banned)) == names[-2:]
+
+
+def test_who_was_gone_before_its_hello_was_heard_is_given_nothing(manager: TaskManager) -> None:
+    (task_id,) = submit(manager, 1)
+    go_on = threading.Event()
+    manager.mailbox.post(lambda: go_on.wait(10))
+    gone = Speaker(manager)
+    gone.say_hello()
+    gone.vanish()
+    go_on.set()
+    for _ in range(3):
+        within(manager, lambda: None)
+    assert within(manager, lambda: (list(manager.reception.peers), list(manager.dispatcher.roster.workers))) == ([], [])
+    assert status(manager, task_id) == "pending"

@@ -149,7 +149,8 @@ def test_what_was_dropped_is_not_said_again(talk: Conversation) -> None:
     talk.uplink.drop("value")
     assert [type(message) for message in talk.sent] == [Submit, Put, Ask, Drop]
     talk.say_hello()
-    assert [type(message) for message in talk.welcome()] == [Ask]
+    again = talk.welcome()  # the drop, too, since it may not have been heard
+    assert [type(message) for message in again] == [Drop, Ask] and again[0] == talk.sent[3]
 
 
 def test_what_is_handed_over_between_hello_and_welcome_waits_for_the_welcome(talk: Conversation) -> None:

@@ -14,7 +14,7 @@ from callboard.actors.peer import Versions, incompatible
 from callboard.messages.codec import decode, encode
 from callboard.messages.errors import Refused
 from callboard.messages.wire import PROTOCOL, Hello, Refusal, Welcome
-from tests.faults.crew import Hand, order
+from tests.faults.crew import Hand, manager_of, order
 from tests.faults.test_intruder import dealer
 
 MINE = Versions("3.11.7", "3.1.2")
@@ -78,3 +78,16 @@ def test_who_does_not_fit_learns_why(port: int, monkeypatch: pytest.MonkeyPatch)
             connect(f"tcp://127.0.0.1:{port}")
         with pytest.raises(Refused, match="the same minor version"):
             Hand("eve").join(f"tcp://127.0.0.1:{port}")
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_who_comes_over_the_network_is_no_local_worker(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    with Playground(port=port).play(workers=[Hand("ada")]) as stage:
+        (token,) = [peer.token for peer in manager_of(stage).reception.peers.values()]
+        with dealer(port, read_connection(Address("127.0.0.1", port))) as peer:
+            peer.send_multipart(encode(hello(token=token)))
+            peer.send_multipart(encode(hello()))
+            assert peer.poll(5000)
+            assert isinstance(decode(peer.recv_multipart())[0], Welcome)
+            assert manager_of(stage).reception.malformed == 1
+        assert stage.submit(order("echo", 1, processor="worker")).result(10).worker == "ada"
