@@ -21,12 +21,18 @@ class Link:
         self._last = [0.0, 0.0]
         self._waiting: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self.up = False
+        self.snap: Callable[[], None] | None = None
+        """Called, once, when the peer says the next thing, which is lost."""
 
     def send(self, outward: bool, deliver: Callable[..., None], *arguments: Any) -> None:
         """Have ``deliver`` called at the other end, if the link holds until then."""
         if not self.up:
             if not outward:
                 self._waiting.append((deliver, arguments))
+            return
+        if self.snap is not None and not outward:
+            snap, self.snap = self.snap, None
+            snap()
             return
         now = self._clock.now
         arrival = max(self._last[outward], now + self._random.random() * self._delay)

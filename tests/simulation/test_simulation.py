@@ -10,6 +10,7 @@ import pytest
 from callboard.actors.dispatch.attendance import Attendance
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.roster import WorkerRecord
+from callboard.actors.sequence import Heard, Verdict
 from callboard.messages.codec import Packed
 from callboard.messages.wire import Report
 from tests.simulation.__main__ import main
@@ -99,3 +100,18 @@ def test_it_notices_blame_for_all_that_a_worker_had(monkeypatch: pytest.MonkeyPa
 def test_it_notices_that_a_lost_workers_tasks_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Attendance, "_bereave", lambda *arguments: None)
     assert "runs nowhere" in first_failure()
+
+
+def test_it_notices_that_a_missing_report_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(self: Heard, number: int) -> Verdict:
+        before, self.upto = self.upto, max(self.upto, number)
+        return Verdict.NEXT if number > before else Verdict.AGAIN
+
+    monkeypatch.setattr(Heard, "judge", lambda self, number: Verdict.NEXT if number > self.upto else Verdict.AGAIN)
+    monkeypatch.setattr(Heard, "take", take)
+    assert "open after" in first_failure()
+
+
+def test_it_notices_work_that_is_taken_before_the_welcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.simulation.worker.WORK", frozenset())
+    assert "was blamed for a death and had not begun" in first_failure()

@@ -43,7 +43,7 @@ class Workload:
         """A client submits some tasks, in any order."""
         random = self._world.random
         client = random.choice(self._world.clients)
-        made = [self._submission() for _ in range(random.choice((1, 1, 2, 4)))]
+        made = [self._submission() for _ in range(random.choice((1, 1, 2, 4, 10)))]
         random.shuffle(made)
         self._world.note(client.identity, "submits", [(one.task_id, one.dependencies) for one in made])
         client.submit(made)

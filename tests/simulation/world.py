@@ -244,6 +244,13 @@ class World:
             actor = self.random.choice(able)
         if actor is None:
             return
+        if self.random.random() < 0.5:
+            self._cut_now(actor)
+        else:
+            one = actor
+            actor.link.snap = lambda: self._cut_now(one)
+
+    def _cut_now(self, actor: Worker | Client) -> None:
         seconds = self.random.choice((0.001, 0.05, 0.5, 5.0))
         self.note("cut off", actor.identity, seconds)
         actor.link.cut()
