@@ -7,7 +7,7 @@ import types
 import typing
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from callboard.flows.function import FunctionTask
 from callboard.flows.growth import Expansion
@@ -16,8 +16,19 @@ from callboard.flows.task import Task
 from callboard.messages.errors import TypeMismatch
 from callboard.messages.result import TaskResult
 
-_hints: weakref.WeakKeyDictionary[Callable[..., Any], Mapping[str, Any]] = weakref.WeakKeyDictionary()
 _WIDER: Mapping[type, tuple[type, ...]] = {int: (float, complex), float: (complex,), bool: (float, complex)}
+
+
+class _Hints(NamedTuple):
+    """What a function says of what it takes, of what it gives as a whole, and of the items where that is a tuple."""
+
+    taken: Mapping[str, Any]
+    whole: Any
+    items: tuple[Any, ...]
+
+
+_NO_HINTS = _Hints({}, None, ())
+_known: weakref.WeakKeyDictionary[Callable[..., Any], _Hints] = weakref.WeakKeyDictionary()
 
 
 def check_types(plan: Plan) -> None:
@@ -26,11 +37,11 @@ def check_types(plan: Plan) -> None:
     Only plain classes are compared (of generics the class without its parameters); what says Any, a union, a protocol,
     or nothing, fits everything.
     """
-    given: dict[int, dict[str, Any]] = {}
+    given: dict[int, Mapping[str, Any]] = {}
     for node in plan.nodes:
-        if node.kind is not Kind.TASK or not isinstance(node.task, Task):
+        if node.kind is not Kind.TASK or not node.call.needs or not isinstance(node.task, Task):
             continue
-        hints = _hints_of(node.task)
+        hints = _hints_of(node.task).taken
         for need in node.call.needs:
             taken = hints.get(need.argument)
             if taken is None or not need.sources:
@@ -46,40 +57,47 @@ def check_types(plan: Plan) -> None:
                 )
 
 
-def _hints_of(task: Task) -> Mapping[str, Any]:
+def _hints_of(task: Task) -> _Hints:
     function = task.function if isinstance(task, FunctionTask) else type(task).execute
     try:
-        known = _hints.get(function)
+        known = _known.get(function)
         if known is None:
-            known = _hints[function] = _read(function)
+            known = _known[function] = _read(function)
     except TypeError:  # not weakly referable
         return _read(function)
     return known
 
 
-def _read(function: Callable[..., Any]) -> Mapping[str, Any]:
+def _read(function: Callable[..., Any]) -> _Hints:
     if not getattr(inspect.unwrap(function), "__annotations__", None):
-        return {}
+        return _NO_HINTS
     try:
-        return typing.get_type_hints(function)
+        hints = typing.get_type_hints(function)
     except Exception:  # an annotation is the user's code, and may name what is not there at run time
-        return {}
+        return _NO_HINTS
+    whole = hints.get("return")
+    if whole in (TaskResult, Expansion):
+        whole = None
+    items = typing.get_args(whole) if typing.get_origin(whole) is tuple else ()
+    return _Hints(hints, whole, () if Ellipsis in items else items)
 
 
-def _given(node: Node) -> dict[str, Any]:
-    if not isinstance(node.task, Task) or not node.places:
-        return {}
-    whole = _hints_of(node.task).get("return")
-    if whole is None or whole in (TaskResult, Expansion):
-        return {}
+def _given(node: Node) -> Mapping[str, Any]:
+    if not node.places or not isinstance(node.task, Task):
+        return _NOTHING
+    hints = _hints_of(node.task)
+    if hints.whole is None:
+        return _NOTHING
     given = {}
-    parts = typing.get_args(whole) if typing.get_origin(whole) is tuple else ()
     for name, place in node.places:
         if place is None:
-            given[name] = whole
-        elif isinstance(place, int) and place < len(parts) and Ellipsis not in parts:
-            given[name] = parts[place]
+            given[name] = hints.whole
+        elif isinstance(place, int) and place < len(hints.items):
+            given[name] = hints.items[place]
     return given
+
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 def _fits(given: Any, taken: Any) -> bool:

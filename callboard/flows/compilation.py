@@ -158,9 +158,10 @@ class _Compiler:
             node.revert = _revert_call(number, task, node.call, rebind if rebind is not None else requires, prefixes)
             part.needs.extend(need for need in node.revert.needs if need not in node.call.needs)
         provides = task.provides if entry.provides is None else entry.provides
-        prefix = prefixes[0] if prefixes else ""
-        node.places = tuple((prefix + name, place) for name, place in places(provides))
-        part.provide(number, (name for name, _ in node.places))
+        node.places = places(provides)
+        if prefixes:
+            node.places = tuple((prefixes[0] + name, place) for name, place in node.places)
+        part.provide(number, [name for name, _ in node.places])
         for task_id in task.dependencies:
             part.needs.append(Need(number, IDENTITY + task_id, (IDENTITY + task_id,), True))
         _identify(self.plan, task, part)

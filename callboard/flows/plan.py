@@ -129,8 +129,9 @@ class Plan:
 
     def edge(self, first: int, then: int) -> None:
         """Let ``then`` come after ``first``."""
-        _open(self.after, first).append(then)
-        _open(self.before, then).append(first)
+        behind, before = self.after[first], self.before[then]
+        (behind if type(behind) is list else _open(self.after, first)).append(then)
+        (before if type(before) is list else _open(self.before, then)).append(first)
 
     def close(self) -> None:
         """Make tuples of the edges: of tuples of numbers the garbage collector soon takes no more notice."""
@@ -194,8 +195,5 @@ class Plan:
 
 def _open(edges: list[Sequence[int]], node: int) -> list[int]:
     """The edges of one node, to be changed."""
-    known = edges[node]
-    if isinstance(known, list):
-        return known
-    opened = edges[node] = list(known)
+    opened = edges[node] = list(edges[node])
     return opened
