@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -58,19 +59,19 @@ class Store(Task):
     """Writes the rows in one transaction; reverting it removes the table."""
 
     def execute(self, rows: Rows, database: Path) -> int:
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("CREATE TABLE zones (zone TEXT PRIMARY KEY, country TEXT, continent TEXT, latitude REAL, longitude REAL)")
             connection.executemany("INSERT INTO zones VALUES (:zone, :country, :continent, :latitude, :longitude)", rows)
         return len(rows)
 
     def revert(self, database: Path) -> None:
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("DROP TABLE IF EXISTS zones")
 
 
 class Report(Task):
     def execute(self, database: Path, stored: int) -> str:
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             continents = connection.execute("SELECT continent, count(*) FROM zones GROUP BY 1 ORDER BY 2 DESC, 1").fetchall()
             [north] = connection.execute("SELECT zone, country FROM zones ORDER BY latitude DESC LIMIT 1").fetchall()
             [south] = connection.execute("SELECT zone, country FROM zones ORDER BY latitude LIMIT 1").fetchall()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -46,7 +47,15 @@ def open_sqlite(url: str) -> SqlStore:
         cursor.execute(f"PRAGMA synchronous = {synchronous}")
         cursor.close()
 
-    return _with_table(engine, _SQLITE_TABLE, None)
+    store = _with_table(engine, _SQLITE_TABLE, None)
+    # Also for those who never say close: Python warns of a database that is left open. Not in a fork, whose it is not.
+    weakref.finalize(store, _dispose_in, os.getpid(), engine)
+    return store
+
+
+def _dispose_in(pid: int, engine: Engine) -> None:
+    if os.getpid() == pid:
+        engine.dispose()
 
 
 def open_postgresql(url: str) -> SqlStore:
