@@ -79,7 +79,7 @@ class LocalLink:
         what = f"the data of event {topic!r}"
         packed = pack(dumps(rich, what), self._manager.settings.max_payload, what) if rich else None
         notice = Notice(topic, data=plain, rich=packed, time=time.time())
-        self._manager.mailbox.post(lambda: self._manager.say(notice))
+        self._manager.hand(lambda: self._manager.say(notice))
 
 
 class ClientLink(PeerActor):
@@ -128,7 +128,7 @@ class ClientLink(PeerActor):
     def say(self, topic: str, data: dict[str, Any]) -> None:
         """Publish an event."""
         frames = announcement(topic, data, time.time(), self.client.max_payload)
-        self.mailbox.post(lambda: self.send(frames))
+        self.hand(lambda: self.send(frames))
 
     def _ordered(self, order: Any) -> Any:
         answer: Future[Any] = Future()
