@@ -160,6 +160,24 @@ def test_a_worker_told_to_end_once_finishes_what_it_runs(tmp_path: Path, port: i
         assert [handle.result().attempts for handle in handles] == [1, 1, 1]
 
 
+@pytest.mark.usefixtures("no_leaks")
+def test_what_a_killed_client_has_submitted_is_done(tmp_path: Path, port: int, start: Start) -> None:
+    key, ended = tmp_path / "key", tmp_path / "ended"
+    done: list[str] = []
+    with Playground(port=port, key_file=key).play(workers=crew("ada")) as stage:
+        stage.on("task.completed", lambda event: done.append(str(event.task_id)))
+        client = start("client", f"tcp://127.0.0.1:{port}", key, 300, 0.005, ended)
+        while stage.task_manager.overview()["open"] + len(done) < 300:
+            time.sleep(0.01)
+        client.kill()
+        client.wait()
+        while len(done) < 300:
+            time.sleep(0.01)
+        assert stage.task_manager.overview()["open"] == 0
+    assert len(set(done)) == 300
+    assert len(lines(ended)) < 300, "it was killed too late to show anything"
+
+
 def test_a_killed_script_takes_its_workers_along(tmp_path: Path, figure: Figure) -> None:
     path = tmp_path / "pids"
     process = subprocess.Popen(
