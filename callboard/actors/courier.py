@@ -36,6 +36,7 @@ class Peer:
         self.token = token
         self.user = user  # the public key that it has proved
         self.reports = Heard()
+        self.hello = 0  # the number of the newest
         self.rejoining = False  # it was asked to say hello again
         self.unreachable = False
         self.unreachable_since = 0.0

@@ -54,6 +54,9 @@ MAX_STRIKES = 10
 """Messages that are none, after which a peer is heard no more."""
 MAX_BANNED = 10_000
 """How many are remembered that are heard no more, and how many that said something of the kind; the latest."""
+GRACE = 1.0
+"""Seconds after its start within which a manager keeps clients of an earlier one waiting for their welcome: what they submit
+again may still be run, or be held, by workers that look for the way back twice a second."""
 PROMPT_ACK = 1024 * 1024
 """A report of more bytes is acknowledged at once, so that the worker need not keep it."""
 
@@ -72,6 +75,7 @@ class Reception:
         self._strikes: dict[str, int] = {}
         self._banned: dict[str, int] = {}
         self._mine = Versions.here()
+        self._open_to_all = time.monotonic() + GRACE
 
     def by_token(self, token: str) -> Peer | None:
         """The peer that a local child's token belongs to."""
@@ -163,35 +167,44 @@ class Reception:
         peer = self.peers.get(identity)
         if peer is not None and (peer.kind, peer.token) != (message.peer, message.token):
             raise WireError("a peer that says hello again as somebody else")
-        again: list[list[Any]] = []
         if peer is None:
             peer = self.peers[identity] = Peer(identity, message.peer, message.name, message.token, user)
             if message.token is not None:
                 self._tokens[message.token] = peer
-        else:
-            again = peer.reconnected()
+        peer.hello = message.number
         peer.reports.settled(message.heard)
-        # Before anything is sent: if that fails, since the peer is gone already, the worker is lost again.
-        drop = self._worker_joins(peer, message, now) if message.peer == "worker" else []
+        if message.peer == "worker":
+            # Before anything is sent: if that fails, since the peer is gone already, the worker is lost again.
+            drop = self._worker_joins(peer, message, now)
+            self._welcome((peer, message.number), now)
+            self._manager.send(peer, encode(self._manager.watch()), now)
+            if drop:
+                self._manager.send(peer, encode(HaltMessage(ids=drop)), now)
+        elif message.epoch in (None, self._manager.epoch) or now >= self._open_to_all:
+            self._welcome((peer, message.number), now)
+        else:
+            self._dispatcher.agenda.at(self._open_to_all, self._welcome, (peer, message.number))
+        if self._manager.dismissed:
+            self._manager.send(peer, encode(Goodbye()), now)
+
+    def _welcome(self, subject: tuple[Peer, int], now: float) -> None:
+        peer, number = subject
+        if self.peers.get(peer.identity) is not peer or peer.hello != number:
+            return
+        again = peer.reconnected()
         manager = self._manager
         welcome = Welcome(
             epoch=manager.epoch,
-            answers=message.number,
+            answers=number,
             settled=peer.settled,
             manager=manager.settings.name,
-            events_endpoint=manager.gate.events_endpoint if message.token is not None else None,
+            events_endpoint=manager.gate.events_endpoint if peer.token is not None else None,
             events_port=manager.gate.events_port,
             max_payload=manager.settings.max_payload,
         )
         manager.send(peer, encode(welcome), now)
         for frames in again:
             manager.send(peer, frames, now)
-        if message.peer == "worker":
-            manager.send(peer, encode(manager.watch()), now)
-        if drop:
-            manager.send(peer, encode(HaltMessage(ids=drop)), now)
-        if manager.dismissed:
-            manager.send(peer, encode(Goodbye()), now)
 
     def _worker_joins(self, peer: Peer, message: Hello, now: float) -> list[str]:
         """Have the dispatcher know the worker; returns what it should drop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -68,23 +69,25 @@ class Speaker:
         self._socket.close(5000)
         self._context.term()
 
-    def say_hello(self, held: dict[str, int] | None = None, heard: int = 0, slots: int = 3, token: str | None = None) -> None:
+    def say_hello(self, held: dict[str, int] | None = None, heard: int = 0, slots: int = 3, **more: Any) -> None:
         self.hellos += 1
         held = held or {}
         self.say(
             Hello(
-                python=MINE.python,
-                cloudpickle=MINE.cloudpickle,
-                peer="worker",
-                name="ada",
-                role="worker",
-                slots=slots,
-                ids=list(held),
-                fences=list(held.values()),
-                number=self.hellos,
-                heard=heard,
-                epoch=self.manager.epoch,
-                token=token,
+                **{
+                    "python": MINE.python,
+                    "cloudpickle": MINE.cloudpickle,
+                    "peer": "worker",
+                    "name": "ada",
+                    "role": "worker",
+                    "slots": slots,
+                    "ids": list(held),
+                    "fences": list(held.values()),
+                    "number": self.hellos,
+                    "heard": heard,
+                    "epoch": self.manager.epoch,
+                    **more,
+                }
             )
         )
 
@@ -290,3 +293,18 @@ def test_who_was_gone_before_its_hello_was_heard_is_given_nothing(manager: TaskM
         within(manager, lambda: None)
     assert within(manager, lambda: (list(manager.reception.peers), list(manager.dispatcher.roster.workers))) == ([], [])
     assert status(manager, task_id) == "pending"
+
+
+@pytest.mark.parametrize(("more", "waits"), [({}, False), ({"peer": "client", "epoch": None}, False), ({"peer": "client"}, True)])
+def test_clients_of_an_earlier_manager_wait_until_its_workers_had_time_to_come(
+    more: dict[str, Any], waits: bool, manager: TaskManager, worker: Speaker
+) -> None:
+    within(manager, lambda: setattr(manager.reception, "_open_to_all", math.inf))
+    worker.say_hello(**{"epoch": "of another", **more})
+    while not within(manager, lambda: len(manager.reception.peers)):
+        pass
+    timers = within(manager, lambda: [entry[2].action for entry in manager.dispatcher.agenda._heap])
+    assert (manager.reception._welcome in timers) is waits
+    if waits:
+        within(manager, lambda: manager.reception._welcome((manager.reception.peers[worker.identity], 1), 0.0))
+    assert worker.hear(Welcome).answers == 1
