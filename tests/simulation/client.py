@@ -73,14 +73,17 @@ class Submitter:
 class Client(Submitter):
     """A client that never dies."""
 
+    _epoch: int | None = None
+
     def _hello(self) -> None:
         self.greeting.said(self.world.clock.now)
-        self._say("hello", self.greeting.number, None, [], None, False, 0)
+        self._say("hello", self.greeting.number, None, [], self._epoch, False, 0)
 
     def hear(self, kind: str, *body: Any) -> None:
         if kind == "welcome":
-            answers, _, settled = body
+            answers, epoch, settled = body
             if self.greeting.welcomed(answers):
+                self._epoch = epoch
                 self.rejoined(settled)
         elif kind == "rejoin":
             self.greet()

@@ -9,6 +9,7 @@ from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.matcher import MAX_FENCES
 from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.reception import GRACE
 from callboard.actors.sequence import Heard, Kept, Verdict
 from callboard.messages.errors import CallboardError
 from callboard.messages.status import TaskStatus
@@ -48,6 +49,7 @@ class Peer:
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
         self.reports = Heard()
+        self.hello = 0
         self.rejoining = False
         self.deliveries: Kept[list[Outcome]] = Kept()
 
@@ -61,6 +63,7 @@ class Manager:
         self.dispatcher = Dispatcher(max_worker_deaths=3, random=world.random.random, fences=epoch * MAX_FENCES)
         self.peers: dict[str, Peer] = {}
         self.invariants = Invariants(world, self.dispatcher)
+        self._open_to_all = world.clock.now + world.DOWN + GRACE
         self._wake_at: float | None = None
 
     # -- what comes in ------------------------------------------------------------------------
@@ -89,17 +92,28 @@ class Manager:
         peer = self.peers.get(actor.identity)
         if peer is None:
             peer = self.peers[actor.identity] = Peer(actor)
+        peer.hello = number
         peer.rejoining = False
         peer.reports.settled(heard)
-        self._send(actor, "welcome", number, self.epoch, peer.deliveries.settled)
-        for delivery, outcomes in enumerate(peer.deliveries, peer.deliveries.settled + 1):
-            self._send(actor, "deliver", delivery, outcomes)
+        wait = self._open_to_all - self.world.clock.now
+        if info is None and epoch not in (None, self.epoch) and wait > 0.0:
+            self.world.clock.after(wait, self._welcome, peer, number)
+        else:
+            self._welcome(peer, number)
         if info is not None:
             drop = self.dispatcher.join(info, self.world.clock.now, 0.0, held, epoch in (None, self.epoch))
             if drop:
                 self._send(actor, "halt", drop, False)
             if leaving:
                 self.dispatcher.leaving(actor.identity, self.world.clock.now)
+
+    def _welcome(self, peer: Peer, number: int) -> None:
+        current = self.world.manager is self and self.peers.get(peer.actor.identity) is peer
+        if not current or peer.hello != number:
+            return
+        self._send(peer.actor, "welcome", number, self.epoch, peer.deliveries.settled)
+        for delivery, outcomes in enumerate(peer.deliveries, peer.deliveries.settled + 1):
+            self._send(peer.actor, "deliver", delivery, outcomes)
 
     def _submit(self, peer: Peer, submissions: list[Submission], again: bool) -> None:
         refused = self.dispatcher.submit(peer.actor.identity, submissions, self.world.clock.now, 0.0, again)

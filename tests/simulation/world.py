@@ -36,6 +36,9 @@ class Actor(Protocol):
 class World:
     """A manager, workers and clients."""
 
+    DOWN = 0.4
+    """Seconds until a manager is followed by the next."""
+
     def __init__(self, seed: int, faults: int = FAULTS) -> None:
         self.seed = seed
         self.random = Random(seed)
@@ -282,7 +285,7 @@ class World:
             actor.link.cut()
             self.clock.after(0.5 + self.random.random(), self._connect, actor)
         self.manager = Manager(self, self._epoch)
-        self.clock.after(0.4, self._up)
+        self.clock.after(self.DOWN, self._up)
 
     def _up(self) -> None:
         self._down = False
