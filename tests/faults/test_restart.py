@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,6 +115,31 @@ def test_a_rule_and_a_question_survive_the_restart(tmp_path: Path, port: int, st
         assert asked == [0]
         assert board.submit(order("echo", 1)).result(10).success
         await_lines(path, 2)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("no_leaks")
+def test_a_manager_that_stands_still_for_a_while_loses_nothing(full: bool, tmp_path: Path, port: int, start: Start, figure: Figure) -> None:
+    key, path = tmp_path / "key", tmp_path / "marks"
+    address = f"tcp://127.0.0.1:{port}"
+    manager = start("manager", port, key, "127.0.0.1", 1)
+    start("worker", address, key, "ada")
+    with connect(address, key=key) as board:
+        handles = [board.submit(order("mark", (str(path), 0.05))) for _ in range(80)]
+        await_lines(path, 10)
+        manager.send_signal(signal.SIGSTOP)
+        time.sleep(5.0 if full else 2.5)  # longer than it takes to be taken for gone, by all
+        before = len(lines(path))
+        assert before < 80
+        manager.send_signal(signal.SIGCONT)
+        continued = time.monotonic()
+        await_lines(path, before + 1)
+        figure("stopped manager: the next task begun after SIGCONT (s)", time.monotonic() - continued)
+        assert outputs(handles) == [handle.task_id for handle in handles]
+        assert len(board.workers) == 2
+    begun = Counter(line.split()[0] for line in lines(path))
+    assert begun.keys() == {handle.task_id for handle in handles}
+    figure("stopped manager: tasks begun twice, of 80", begun.total() - len(begun))
 
 
 @pytest.mark.usefixtures("no_leaks")
