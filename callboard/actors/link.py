@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from callboard.messages.errors import PlaygroundClosed
 from callboard.messages.payload import dumps
 from callboard.messages.task import Submission, fresh_id
 from callboard.messages.wire import AnyMessage, Goodbye, Hello, Terms, Welcome
+
+logger = logging.getLogger("callboard")
 
 
 class LocalLink:
@@ -148,6 +151,11 @@ class ClientLink(PeerActor):
         """Say what the manager may have missed, or has not heard yet."""
         self.client.max_payload = message.max_payload
         self.uplink.rejoined(message.settled)
+
+    def lost(self) -> None:
+        """Say so, since whoever waits for a task now waits for a manager."""
+        if not self.over.done():
+            logger.warning("the manager at %s cannot be reached; what is open waits for it to come back", self.endpoint.address)
 
     def refused(self, reason: str) -> None:
         """Nobody will finish what is open."""

@@ -104,8 +104,10 @@ class PeerActor(SocketActor):
             self.connected = True
             self._greet()
         elif event == zmq.EVENT_DISCONNECTED:
-            self.connected = False
+            lost, self.connected = self.connected, False
             self.greeting.cut()
+            if lost:
+                self.lost()
         else:
             self._refused("the manager refused the keys of the connection file, or is none", final=event == zmq.EVENT_HANDSHAKE_FAILED_AUTH)
 
@@ -158,6 +160,9 @@ class PeerActor(SocketActor):
 
     def welcomed(self, message: Welcome) -> None:
         """The manager has taken us in, perhaps again, be it the same or its successor: now is said what waited for that."""
+
+    def lost(self) -> None:
+        """The connection was cut; it is made again as soon as somebody listens there."""
 
     def refused(self, reason: str) -> None:
         """The manager will not have us."""

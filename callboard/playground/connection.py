@@ -40,7 +40,7 @@ class Connection(Board):
         self._lock = threading.Lock()
         self._closed = False
         self._client = Client(max_backlog, when_full)
-        self._actor, self._ref = ClientLink.launch(Endpoint(address.endpoint, credentials), self._client, f"client-{os.getpid()}")
+        self._actor, _ = ClientLink.launch(Endpoint(address.endpoint, credentials), self._client, f"client-{os.getpid()}")
         try:
             self._welcome = self._actor.joined.result(timeout)
         except FutureTimeout:
@@ -59,7 +59,7 @@ class Connection(Board):
                 return
             self._closed = True
         self._link = None
-        self._ref.stop()  # first: handlers and callbacks may wait for tasks, whose handles end by this
+        self._actor.end(CLOSE_PATIENCE)  # first: handlers and callbacks may wait for tasks, whose handles end by this
         if self._bus is not None and not self._bus.end(CLOSE_PATIENCE):
             logger.warning("an event handler has not returned within %g s and is left to itself", CLOSE_PATIENCE)
         if not self._client.errands.stop(CLOSE_PATIENCE):

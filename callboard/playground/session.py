@@ -187,6 +187,9 @@ class Session:
             self.supervisor.expect_the_end()
         if zygote is not None:
             zygote.kill()
+        manager = self.manager
+        if manager is not None and not manager.dismissed:
+            manager.mailbox.post(manager.dismiss)  # so that remote workers and clients do not wait for it to come back
         for actor in (self.supervisor, self.manager):
             if actor is not None:
                 actor.end(ACTOR_PATIENCE)

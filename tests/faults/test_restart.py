@@ -23,7 +23,7 @@ Figure = Callable[[str, object], None]
 @pytest.mark.usefixtures("no_leaks")
 @pytest.mark.parametrize("ending", [signal.SIGKILL], ids=["SIGKILL"])
 def test_clients_and_workers_go_on_with_the_next_manager(
-    ending: signal.Signals, tmp_path: Path, port: int, start: Start, figure: Figure
+    ending: signal.Signals, tmp_path: Path, port: int, start: Start, figure: Figure, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, path, held = tmp_path / "key", tmp_path / "marks", tmp_path / "held"
     address = f"tcp://127.0.0.1:{port}"
@@ -44,6 +44,7 @@ def test_clients_and_workers_go_on_with_the_next_manager(
         first.wait()
         during = [board.submit(order("mark", (str(path), 0.01))) for _ in range(20)]
         time.sleep(1.5)
+        assert f"the manager at {address} cannot be reached; what is open waits" in caplog.text
         rule_fired.clear()
         start("manager", port, key)
         back = time.monotonic()

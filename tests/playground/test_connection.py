@@ -271,6 +271,16 @@ def test_the_end_of_the_manager_is_told(home: Path, free_port: Callable[[], int]
     client.close()
 
 
+def test_so_is_its_end_at_once(home: Path, free_port: Callable[[], int], caplog: pytest.LogCaptureFixture) -> None:
+    playground = Playground(port=free_port())
+    with playground.play(workers=[]):
+        with connect(str(playground.address)) as client:
+            waiting = client.submit(Task("waits", "nobody"))
+            playground.kill()
+            assert "the manager has ended" in str(waiting.result(PATIENCE).error)
+        assert "cannot be reached" not in caplog.text
+
+
 def test_a_worker_of_another_script_joins(late_worker: Callable[[str], None], stage: Playground) -> None:
     assert stage.address is not None
     late_worker(stage.address)
