@@ -17,7 +17,9 @@ import zmq
 
 ROOT = Path(__file__).parents[2]
 Start = Callable[..., "subprocess.Popen[str]"]
-_offsets = itertools.count(os.getpid() % 1000 * 2, 2)
+_first = 20_000 + os.getpid() % 100 * 100
+_ports = itertools.cycle(range(_first, _first + 100, 2))
+"""Pairs of ports that no process of tests shares with the next."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -46,7 +48,7 @@ def port() -> int:
 
 def free_port() -> int:
     while True:
-        found = 20_000 + next(_offsets) % 10_000
+        found = next(_ports)
         with socket.socket() as one, socket.socket() as two:
             try:
                 one.bind(("127.0.0.1", found))

@@ -19,7 +19,7 @@ from tests.faults.conftest import Start
 from tests.faults.crew import await_lines, lines, order
 
 Figure = Callable[[str, object], None]
-_numbers = itertools.count(os.getpid() % 200)
+_numbers = itertools.count()
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="network namespaces need root and iproute2")
 
@@ -51,16 +51,14 @@ def ip(*arguments: str) -> None:
 
 @pytest.fixture
 def wire() -> Iterator[Wire]:
-    number = next(_numbers) % 250
-    name = f"cb{os.getpid()}-{number}"
-    outer, inner = f"cbo{number}", f"cbi{number}"
-    host = f"10.231.{number}.1"
+    name = f"cb{os.getpid()}-{next(_numbers)}"
     try:
         ip("netns", "add", name)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"no network namespaces here: {error.stderr.decode().strip()}")
+    number = _connect(name)
+    outer, inner, host = f"cbo{number}", f"cbi{number}", f"10.231.{number}.1"
     try:
-        ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
         ip("addr", "add", f"{host}/24", "dev", outer)
         ip("link", "set", outer, "up")
         ip("-n", name, "addr", "add", f"10.231.{number}.2/24", "dev", inner)
@@ -70,6 +68,19 @@ def wire() -> Iterator[Wire]:
     finally:
         subprocess.run(["ip", "link", "del", outer], capture_output=True)
         ip("netns", "del", name)
+
+
+def _connect(name: str) -> int:
+    """Lay a wire to the namespace, with the first number that no other process of tests has; returns the number."""
+    for number in range(250):
+        try:
+            ip("link", "add", f"cbo{number}", "type", "veth", "peer", "name", f"cbi{number}", "netns", name)
+            return number
+        except subprocess.CalledProcessError as error:
+            if b"File exists" not in error.stderr:
+                ip("netns", "del", name)
+                raise
+    raise AssertionError("every number is taken")
 
 
 @pytest.mark.timeout(240)
