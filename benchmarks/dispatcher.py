@@ -241,7 +241,7 @@ class Scale(NamedTuple):
 
 SCALES = (
     Scale("tasks that wait", waiting, (1_000, 10_000, 100_000, 1_000_000)),
-    Scale("workers", workers, (2, 10, 100, 1_000, 10_000)),
+    Scale("workers, long tasks", workers, (2, 10, 100, 1_000, 10_000)),
     Scale("workers, short tasks", quick_workers, (2, 10, 100, 1_000, 10_000)),
     Scale("different needs", requirements, (1, 10, 100, 1_000)),
     Scale("tasks in a graph, in order", graph, (1_000, 10_000, 100_000)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import islice
+from math import ceil
 
 from callboard.actors.dispatch.agenda import Action, Agenda
 from callboard.actors.dispatch.command import Outbox, Recall
@@ -21,6 +22,7 @@ STOP_GRACE = 2.0
 """Seconds that a worker has to stop an attempt that overran or is stopped by force, before its process is ended."""
 MAX_FENCES = 1 << 16
 """How many assignments of one task are told apart."""
+ROUNDING = 1e-9
 MAX_LOOKS = 2000
 """How many queued tasks a rebalancing looks at, so that it stays short however much is loaded."""
 
@@ -89,37 +91,46 @@ class Matcher:
 
     def ahead(self, profiles: Iterable[Profile], now: float) -> None:
         """Send some of what is still ready to busy workers of these profiles, so that they need not wait for the post."""
-        sharing: dict[Pool, int] = {}
+        takers: dict[Pool, int] = {}
         for profile in profiles:
-            spare = profile.spare
-            for _ in range(len(spare)):
-                pool = profile.offers.first()
-                if pool is None or not spare:
+            if not profile.spare:
+                continue
+            share = _share(profile, takers)
+            due, sent = 0.0, 0
+            for _ in range(len(profile.spare)):
+                due += share
+                more = self._top_up(profile, max(1, ceil(due - ROUNDING) - sent), now)
+                if more is None:
                     break
-                left = sharing.get(pool)
-                if left is None:
-                    left = sum(len(profile.spare) for profile in pool.profiles)
-                sharing[pool] = left - 1
-                worker = next(iter(spare))
-                if not self._top_up(worker, pool, -(-pool.size // max(1, left)), now):
-                    break
+                sent += more
 
-    def _top_up(self, worker: WorkerRecord, pool: Pool, share: int, now: float) -> bool:
-        """Send a worker up to so many; False when the next task may not be sent ahead to anybody."""
-        spare = worker.profile.spare
+    def _top_up(self, profile: Profile, share: int, now: float) -> int | None:
+        """Send the next busy worker of a profile up to so many; returns how many, None when there is nothing (more) that may
+        be sent ahead."""
+        spare, offers = profile.spare, profile.offers
+        pool = offers.first()
+        if pool is None or not spare:
+            return None
+        worker, until = next(iter(spare)), offers.until()
         category = None
         room = allowed = sent = 0
-        while sent < share and (requirement := pool.offers.first()) is not None:
+        while sent < share:
+            requirement = pool.first_until(until)
+            if requirement is None:
+                pool, until = offers.first(), offers.until()
+                if pool is None:
+                    break
+                continue
             following = requirement.ready.peek().category
             if following is not category:
                 category = following
                 allowed = 0 if category.breaker_key is not None else ahead_allowed(category.mean, category.timeout)
                 room = worker.info.slots + allowed - len(worker.inflight) - len(worker.foreign)
                 if sent == 0 and allowed == 0:
-                    return False
+                    return None
                 if sent == 0 and room * 4 < allowed:
                     del spare[worker]  # full enough; its next report brings it back
-                    return True
+                    return 0
             if room <= 0 or allowed == 0:
                 break
             self.assign(worker, requirement.pop(), now)
@@ -127,7 +138,7 @@ class Matcher:
             room -= 1
         spare.move_to_end(worker)  # the others come first the next time
         self._roster.refresh(worker, now)
-        return True
+        return sent
 
     def rebalance(self) -> None:
         """Recall part of what waits at busy workers while others, who could do it, are idle."""
@@ -149,6 +160,18 @@ class Matcher:
                 # The others get their turn before this one is looked at again.
                 del self._roster.loaded[worker]
                 self._roster.loaded[worker] = None
+
+
+def _share(profile: Profile, takers: dict[Pool, int]) -> float:
+    """How many of the ready tasks fall to each busy worker of a profile; ``takers`` are those among whom each pool is
+    still to be shared."""
+    share = 0.0
+    for pool in profile.offers.all():
+        if pool not in takers:
+            takers[pool] = sum(len(other.spare) for other in pool.profiles)
+        share += pool.size / max(1, takers[pool])
+        takers[pool] -= len(profile.spare)
+    return share
 
 
 def _earliest(profiles: Iterable[Profile]) -> Pool | None:

@@ -70,3 +70,7 @@ class Offers(Generic[T]):
     def until(self) -> Order | None:
         """Up to which order at least the first is before all others; None when there are no others."""
         return min(self._heap[1:3])[0] if len(self._heap) > 1 else None
+
+    def all(self) -> set[T]:
+        """All that may have something ready."""
+        return {offering for _, _, offering in self._heap}
