@@ -28,6 +28,10 @@ class Alarms:
         """Whether one is due now."""
         return bool(self._heap) and self._heap[0][0] <= self._clock()
 
+    def clear(self) -> None:
+        """Call none of them any more."""
+        self._heap.clear()
+
     def ring(self) -> None:
         """Call all that are due."""
         while self.due():

@@ -104,6 +104,7 @@ class FlowRun:
             for job in left:
                 job.cancelled = True
             crew.close(left)
+            self._let_go()
         yield self.status
 
     def schedule(self, crew: Crew) -> list[Job]:
@@ -266,6 +267,12 @@ class FlowRun:
         return self._crew is not None and self._crew.judges
 
     # -- inside --------------------------------------------------------------------------------------------
+
+    def _let_go(self) -> None:
+        """Hold nobody who holds this run: the user's values in it are freed as soon as nobody asks for them any more."""
+        self._crew = None
+        self.alarms.clear()
+        self._steps.close()
 
     def _open(self) -> None:
         if self.status in ENDED:

@@ -38,6 +38,10 @@ class Steps:
         self._said: dict[str, Any] = {}
         self._stand_ins: list[Job] = []
 
+    def close(self) -> None:
+        """The run is over; nothing of this is called any more."""
+        del self.run
+
     # -- atoms ------------------------------------------------------------------------------------------
 
     def execute(self, number: int, attempt: int) -> Job | None:

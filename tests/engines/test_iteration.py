@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +130,22 @@ def test_a_suspended_run_is_resumed_in_a_running_loop(tmp_path: Path) -> None:
             executor.resume_async("r", flow()).send(None)
 
     asyncio.run(inside())
+
+
+@pytest.mark.parametrize("made", [SyncExecutor, ParallelExecutor, AsyncExecutor])
+def test_a_run_that_is_over_is_freed_at_once(made: type[Executor]) -> None:
+    executor = made(state="memory:")
+    executor.execute(Note("warm"))
+    gc.collect()
+    gc.disable()
+    try:
+        run = executor.prepare(LinearFlow("f").add(Note("a", timeout=60.0), Note("b")))
+        values = weakref.ref(run.values)
+        assert executor.drive(run).success
+        del run
+        until = time.monotonic() + 10
+        while values() is not None and time.monotonic() < until:
+            time.sleep(0.01)  # its threads are ending
+        assert values() is None
+    finally:
+        gc.enable()
