@@ -205,8 +205,9 @@ def task(function: Callable[..., Any] | None = None, /, **declared: Any) -> Any:
         return lambda decorated: task(decorated, **declared)
     if not callable(function):
         raise InvalidTask(f"@task decorates a function, not {function!r}")
+    maker = Maker(function, declared)
     try:
-        function.task = Maker(function, declared)  # type: ignore[attr-defined]
+        function.task = maker  # type: ignore[attr-defined]
     except (AttributeError, TypeError) as error:  # builtins and bound methods, and builtin classes
         raise InvalidTask(f"@task cannot mark {function!r}; write a def that calls it") from error
     return cast(TaskFunction[..., Any], function)

@@ -83,6 +83,10 @@ def test_what_is_no_function_or_cannot_travel_is_refused() -> None:
         call_submission(3, (), {})  # type: ignore[arg-type]
     with pytest.raises(InvalidTask):
         FunctionTask(3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidTask, match="cannot mark <class 'str'>"):
+        task(str)
+    with pytest.raises(TypeError, match="nosuch"):
+        task(nosuch=1)(lambda: 1)  # type: ignore[call-overload]
     with pytest.raises(InvalidTask, match="cannot mark"):
         task(len)
     with pytest.raises(InvalidTask, match="timeout of task 'plain'"):
