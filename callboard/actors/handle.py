@@ -218,7 +218,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
             with blocking():
                 woken = lock.acquire(True, -1 if timeout is None else max(0.0, timeout))
         if not woken and self._status is None:
-            raise concurrent.futures.TimeoutError(f"task {self.name!r} has not ended within {timeout} s")
+            raise concurrent.futures.TimeoutError(f"task {self.name!r} has not ended within {timeout:.4g} s")
 
     def _task_result(self) -> TaskResult:
         told = self._told

@@ -159,6 +159,9 @@ class Board:
     ) -> Listening | Rule:
         """Call ``handler(event)``, or start a task, whenever an event of the topic (``task.*``, ``*``) fits ``where``.
 
+        ``where`` maps fields of the event (``name``, ``worker``, ``task_id``, ``topic``) or names of its data to the value wanted,
+        or to a set, list or tuple of those that will do; for a handler it may be a function of the event.
+
         Handlers run in the bus's thread, async ones in the loop that registered them. Each start has a fresh id and finds
         its event in ``request.metadata["event"]``. In force when this returns; ``cancel()`` ends it.
         """
@@ -176,7 +179,10 @@ class Board:
         return Rule(lambda: link.drop_rule(rule_id))
 
     def events(self, topic: str = "*", *, where: Where | None = None) -> EventStream:
-        """``async for event in stage.events("task.*")``: events from now on, until ``close()`` or the end of the block."""
+        """``async for event in stage.events("task.*")``: events from now on, until ``close()`` or the end of the block.
+
+        ``where`` is as in `on`.
+        """
         return self._the_bus().stream(topic, where)
 
     def emit(self, topic: str, **data: Any) -> None:
