@@ -88,6 +88,13 @@ class Opening:
         if self._snapshot is None:
             self.machine.start()
 
+    def ending(self, status: FlowStatus) -> FlowStatus:
+        """A task that was run by itself and failed is FAILED, unless there was something to undo, and it was undone."""
+        if status is FlowStatus.REVERTED and isinstance(self.root, Task):
+            undone = any(node.revert is not None and self.machine.attempts[number] for number, node in self.plan.atoms())
+            return status if undone else FlowStatus.FAILED
+        return status
+
     def _take_up(self) -> None:
         self.machine = FlowMachine(self.plan)
         self.values = Values(self.machine, self.inputs)

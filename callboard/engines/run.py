@@ -298,7 +298,7 @@ class FlowRun:
     def _close(self) -> None:
         if self.status in ENDED:
             return
-        status = self._ending(self.machine.status())
+        status = self.opening.ending(self.machine.status())
         if status is not self.status:
             self._go(status)
         self.record()
@@ -346,10 +346,3 @@ class FlowRun:
         elif new is AtomState.REVERT_FAILED:
             details["result"] = self.values.revert_failures.get(node)
         return partial(self.atom_notifier.notify, new.value, details)
-
-    def _ending(self, status: FlowStatus) -> FlowStatus:
-        """A task that was run by itself and failed is FAILED, unless there was something to undo, and it was undone."""
-        if status is FlowStatus.REVERTED and isinstance(self.opening.root, Task):
-            undone = any(node.revert is not None and self.machine.attempts[number] for number, node in self.opening.plan.atoms())
-            return status if undone else FlowStatus.FAILED
-        return status

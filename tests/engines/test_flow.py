@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from callboard.engines import DistributedExecutor, Executor, SyncExecutor, run
+from callboard.engines import Executor, SyncExecutor, run
 from callboard.flows import (
     AlwaysRevert,
     AlwaysRevertAll,
@@ -34,11 +31,9 @@ from callboard.flows import (
 )
 from callboard.gather import Aggregator
 from callboard.messages.errors import (
-    CannotStore,
     CircuitOpen,
     FlowFailed,
     InvalidFlow,
-    InvalidSetting,
     InvalidTask,
     QuorumNotReached,
     TaskFailed,
@@ -46,7 +41,6 @@ from callboard.messages.errors import (
 )
 from callboard.messages.result import TaskResult
 from callboard.resilience import CircuitBreaker, RetryPolicy
-from callboard.state import StateManager
 from tests.engines.conftest import Heard
 from tests.engines.test_scenario import Add, Breaks, Note, Undoable
 
@@ -215,7 +209,6 @@ def test_a_controller_that_decides_nothing_reverts_everything(executor: Executor
 
 class Sleeps(Task):
     def execute(self, seconds: float) -> str:
-        import time
 
         time.sleep(seconds)
         return "slept"
@@ -446,105 +439,3 @@ def test_a_controllers_policy_delays_and_judges(executor: Executor, heard: Heard
     other = LinearFlow("f", retry=Times(5, policy=policy)).add(Breaks("b"))
     assert executor.execute(other).status is FlowStatus.REVERTED
     assert heard.of("running").count("b") == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [("\ud800", "no text that UTF-8 can encode"), ("x" * 513, "512 bytes at most"), ("é" * 257, "has 514"), ("/" * 171, "has 513")],
-)
-def test_a_name_that_no_store_could_keep_is_refused_before_anything_runs(name: str, why: str) -> None:
-    with pytest.raises(InvalidFlow, match=why):
-        SyncExecutor().execute(LinearFlow("f").add(Note("a"), Note(name)))
-
-
-def test_names_of_all_kinds_are_kept(tmp_path: Path) -> None:
-    names = ["a/b", "a%2Fb", "a\0b", "a\nb", " ", "é" * 256, "x" * 512, "/" * 170]
-    with StateManager(f"sqlite:///{tmp_path}/runs.db") as state:
-        assert SyncExecutor(state=state).execute(UnorderedFlow("f").add(*map(Note, names)), run_id="r" * 200).success
-        assert state.states("r" * 200) == dict.fromkeys(names, "completed")
-        with pytest.raises(CannotStore, match="200 bytes at most"):
-            SyncExecutor(state=state).execute(Note("a"), run_id="r" * 201)
-
-
-@pytest.mark.parametrize("deadline", [0, -1, math.nan, math.inf, "soon", True])
-def test_a_deadline_is_a_number_of_seconds(deadline: Any) -> None:
-    with pytest.raises(InvalidSetting, match="deadline must be a number of seconds above zero"):
-        SyncExecutor().execute(Note("a"), deadline=deadline)
-
-
-def test_names_of_inputs_are_texts() -> None:
-    with pytest.raises(InvalidFlow, match="the names of initial inputs are texts, not 1"):
-        SyncExecutor(state="memory:").execute(Note("a"), {1: 2})  # type: ignore[dict-item]
-
-
-def test_flows_too_deep_are_refused() -> None:
-    flow = LinearFlow("f")
-    for number in range(3000):
-        flow = LinearFlow(f"f{number}").add(flow)
-    with pytest.raises(InvalidFlow, match="too deep"):
-        SyncExecutor().execute(flow)
-
-
-def test_a_run_that_waits_for_another_try_can_be_cancelled_and_has_told_of_all(executor: Executor, heard: Heard) -> None:
-    def cancel(state: str, details: Any) -> None:
-        executor.cancel()
-
-    executor.atom_notifier.register("retrying", cancel)
-    flow = UnorderedFlow("f").add(Breaks("bad", retry_policy=RetryPolicy(max_attempts=2, initial_delay_seconds=3600)))
-    if not isinstance(executor, DistributedExecutor):  # there the playground tries again
-        assert executor.execute(flow).status is FlowStatus.CANCELLED
-        assert heard.of("running", "retrying") == ["bad", "bad"]
-
-
-def test_what_has_ended_is_on_record_while_others_wait_for_their_next_try() -> None:
-    state = StateManager()
-    executor = SyncExecutor(state=state)
-    flow = UnorderedFlow("f").add(
-        Breaks("bad", priority=1, retry_policy=RetryPolicy(max_attempts=2, initial_delay_seconds=3600)), Note("good")
-    )
-    seen: list[dict[str, str]] = []
-
-    def look() -> None:
-        while state.states("r").get("good") != "completed":
-            time.sleep(0.005)
-        seen.append(state.states("r"))
-        executor.cancel()
-
-    looking = threading.Thread(target=look, daemon=True)
-    run = executor.prepare(flow, run_id="r")
-    looking.start()
-    assert executor.drive(run).status is FlowStatus.CANCELLED
-    looking.join()
-    assert seen == [{"bad": "retrying", "good": "completed"}]
-
-
-class Patient(Task):
-    """Works until it is asked to stop."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__("patient")
-        self.folder = folder
-
-    def execute(self) -> None:
-        (self.folder / "begun").touch()
-        while not self.cancelled:
-            time.sleep(0.005)
-        (self.folder / "stopped").touch()
-
-
-def test_what_is_cancelled_can_see_that_and_stop(executor: Executor, kind: str, tmp_path: Path) -> None:
-    def cancel() -> None:
-        while not (tmp_path / "begun").exists():
-            time.sleep(0.005)
-        executor.cancel()
-
-    asking = threading.Thread(target=cancel, daemon=True)
-    asking.start()
-    assert not Patient(tmp_path).cancelled
-    assert executor.execute(LinearFlow("f").add(Patient(tmp_path), Note("b"))).status is FlowStatus.CANCELLED
-    asking.join()
-    # A child process is killed instead.
-    while kind != "processes" and not (tmp_path / "stopped").exists():
-        time.sleep(0.005)
-    # Its slot is free again.
-    assert executor.execute(Note("c")).success
