@@ -8,8 +8,11 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
+from types import FunctionType
 
 from callboard.actors.note import Notebook
+from callboard.actors.worker import ProcessWorker
 
 _PROGRAM = (
     "import sys; sys.path[:] = {path!r}; from callboard.actors.zygote import main; main({channel}, {notebook}, {parent}, {preload!r})"
@@ -86,3 +89,14 @@ def import_path() -> list[str]:
     """Where this process finds modules, for others."""
     here = folder()
     return [entry or here for entry in sys.path if entry or here]  # type: ignore[misc]
+
+
+def preload(workers: Iterable[ProcessWorker]) -> tuple[str, ...]:
+    """Modules of ours that the modules of these workers import, as a script's does that has its playground beside them: they
+    take a tenth of a second, which every process would need for itself, those too that replace one that died."""
+    found = {"callboard.flows.task"}
+    for module in {type(worker).__module__ for worker in workers} - {"__main__"}:  # whose classes are carried instead
+        for value in vars(sys.modules[module]).values() if module in sys.modules else ():
+            if isinstance(value, type | FunctionType) and value.__module__.startswith("callboard."):
+                found.add(value.__module__)
+    return tuple(sorted(found))

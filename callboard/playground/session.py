@@ -17,7 +17,7 @@ from callboard.actors.keyring import Address, ServerKeys, announce, kept_keys, r
 from callboard.actors.link import LocalLink
 from callboard.actors.manager import ManagerSettings, TaskManager
 from callboard.actors.peer import Endpoint
-from callboard.actors.spawner import Zygote
+from callboard.actors.spawner import Zygote, preload
 from callboard.actors.supervisor import START_PATIENCE, Seat, Supervisor
 from callboard.actors.worker import ProcessWorker
 from callboard.messages.errors import CallboardError, CannotBind, PlaygroundClosed, WorkerStartFailed
@@ -60,7 +60,7 @@ class Session:
         atexit.register(self.kill)  # for who enters a block and never leaves it, as in a notebook
         settings = self._manager_settings()
         if seats:
-            self.zygote = Zygote(preload=("callboard.flows.task",))
+            self.zygote = Zygote(preload(self.workers))
         self.manager, ref = TaskManager.launch(settings, self.client)
         self.link = LocalLink(self.manager, ref)
         self.client.attach(self.link)

@@ -14,7 +14,9 @@ import pytest
 
 from callboard import Playground, ProcessRequest, ProcessWorker, Task
 from callboard.actors import supervisor
+from callboard.actors.spawner import preload
 from callboard.actors.zygote import FrameReader, _Zygote
+from tests.faults.crew import Hand
 
 
 def slow(path: Path) -> ProcessWorker:
@@ -53,6 +55,11 @@ def test_a_script_may_stand_in_a_folder_that_was_removed(tmp_path: Path, monkeyp
     gone.rmdir()
     with Playground().play(workers=[slow(tmp_path / "starts")]) as stage:
         assert stage.submit(Task("pid", "worker")).result(20).output == stage.workers[0].pid
+
+
+def test_what_the_modules_of_workers_import_of_ours_is_imported_before_the_fork(tmp_path: Path) -> None:
+    assert "callboard.playground.playground" not in preload([ProcessWorker("plain")])
+    assert {"callboard.flows.task", "callboard.playground.playground"} <= set(preload([Hand("ada"), slow(tmp_path)]))
 
 
 def test_a_fork_that_fails_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -150,6 +151,21 @@ def test_many_tasks_that_kill_their_process_do_not_use_up_their_worker() -> None
                 handle.result(30).unwrap()
         assert outputs(good) == list(range(100))
         assert all(handle.result().attempts == 1 for handle in good)
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_work_goes_on_when_all_workers_are_killed_at_once(figure: Figure) -> None:
+    delays: list[float] = []
+    with Playground().play(workers=[Hand(name) for name in ("ada", "bob", "eve", "kim")]) as stage:
+        for number in range(5):
+            while len(stage.workers) < 4:
+                time.sleep(0.01)
+            killed = time.monotonic()
+            for agent in stage.workers:
+                os.kill(agent.pid, signal.SIGKILL)
+            assert stage.submit(order("echo", number)).result(20).output == number
+            delays.append(time.monotonic() - killed)
+    figure("all four workers killed: the next result, median and worst of 5 (s)", f"{statistics.median(delays):.4f}, {max(delays):.4f}")
 
 
 @pytest.mark.usefixtures("no_leaks")
