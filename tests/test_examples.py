@@ -83,7 +83,7 @@ def test_the_standard_executor_serves_whoever_takes_one(tmp_path: Path) -> None:
 
 
 class Index:
-    """What the library index printed and wrote, in one run for all tests."""
+    """What the library index printed and wrote. One test looks at it: two processes of tests would each make it."""
 
     def __init__(self, folder: Path) -> None:
         report = folder / "report.md"
@@ -96,26 +96,16 @@ class Index:
         return int(found[1].replace(",", ""))
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
-    return Index(tmp_path_factory.mktemp("index"))
-
-
-def test_the_library_index_does_both_tasks_for_every_file(index: Index, figure: Callable[[str, object], None]) -> None:
+def test_the_library_index_agrees_with_the_library(tmp_path: Path, figure: Callable[[str, object], None]) -> None:
+    index = Index(tmp_path)
     files = index.number(r"^([\d,]+) files")
     assert index.printed.count(f"{files}/{files}") == 2
     assert index.number(r"([\d,]+) tasks in") == 2 * files
-    figure("library index, tasks a second", index.number(r"([\d,]+) a second"))
-
-
-def test_the_library_index_tells_of_the_files_that_do_not_parse(index: Index) -> None:
     unparsed = [line for line in index.report.partition("Not parsed:")[2].splitlines() if line]
     assert f" {len(unparsed)} files" in index.printed
-    assert index.number(r"all \d+ packages +([\d,]+)") + len(unparsed) == index.number(r"^([\d,]+) files")
-
-
-def test_the_report_of_the_library_index_agrees_with_the_library(index: Index) -> None:
+    assert index.number(r"all \d+ packages +([\d,]+)") + len(unparsed) == files
     row = re.search(r"^\| asyncio \| (\d+) \| (\d+) \|", index.report, re.MULTILINE)
     assert row is not None
     sources = [path.read_text() for path in Path(os.__file__).parent.joinpath("asyncio").glob("*.py")]
     assert (int(row[1]), int(row[2])) == (len(sources), sum(source.count("\n") for source in sources))
+    figure("library index, tasks a second", index.number(r"([\d,]+) a second"))
