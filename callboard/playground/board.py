@@ -1,4 +1,7 @@
-"""What can be done with a manager, whether it lives in this process or is connected to."""
+"""What can be done with a manager, whether it lives in this process or is connected to.
+
+What is not needed to enter a block is imported where it is used, most of it while the first workers start.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,23 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-from callboard.actors.aggregator import fan_out
-from callboard.actors.awaited import LoopSink
-from callboard.actors.bus import EventBus, Listening
 from callboard.actors.client import Client
 from callboard.actors.handle import TaskHandle
-from callboard.actors.inquiry import TaskInfo, WorkerView
-from callboard.actors.link import ClientLink, LocalLink
-from callboard.events.topic import check_topic
-from callboard.events.where import check_where
 from callboard.messages.errors import InvalidSetting, PlaygroundClosed
 from callboard.messages.result import TaskResult
-from callboard.messages.shared import SharedValue
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submittable, fresh_id
-from callboard.playground.group import tasks_for
 
 if TYPE_CHECKING:
+    from callboard.actors.awaited import LoopSink
+    from callboard.actors.bus import EventBus, Listening
+    from callboard.actors.inquiry import TaskInfo, WorkerView
+    from callboard.actors.link import ClientLink, LocalLink
     from callboard.events.listener import Handler
     from callboard.events.stream import EventStream
     from callboard.events.where import Where
     from callboard.gather.aggregator import Aggregator
+    from callboard.messages.shared import SharedValue
     from callboard.playground.executor import PlaygroundExecutor
 
 
@@ -88,6 +87,8 @@ class Board:
     def _sink(self, loop: asyncio.AbstractEventLoop) -> LoopSink:
         sink = self._sinks.get(loop)
         if sink is None:
+            from callboard.actors.awaited import LoopSink
+
             sink = LoopSink(loop, self._client)
             self._sinks = {**{known: its for known, its in self._sinks.items() if not known.is_closed()}, loop: sink}
         return sink
@@ -112,6 +113,8 @@ class Board:
         waits until the manager has the value. Raises `CannotPickle`, `PayloadTooLarge`, `PlaygroundClosed`; a task that
         uses it on another stage, or after this one has ended, fails with `UnknownValue`.
         """
+        from callboard.messages.shared import SharedValue
+
         link = self._the_link()
         packed = self._client.packed_value(value)
         shared = SharedValue(fresh_id(), link.drop)
@@ -136,6 +139,9 @@ class Board:
         given to the join as its `TaskResult` ("collect"). With ``quorum`` the group is done at so many successes and
         the rest is cancelled. After ``timeout`` seconds what has come is joined.
         """
+        from callboard.actors.aggregator import fan_out
+        from callboard.playground.group import tasks_for
+
         name, tasks = tasks_for(work, items)
         return fan_out(self._client, name, tasks, join=join, on_error=on_error, quorum=quorum, timeout=timeout)
 
@@ -170,6 +176,8 @@ class Board:
         if start is None:
             assert handler is not None
             return self._the_bus().add(topic, handler, where)
+        from callboard.events.where import check_where
+
         check_where(where)
         if where is not None and not isinstance(where, Mapping):
             raise InvalidSetting("start= rules are kept by the manager, so that where must be a mapping, not a function")
@@ -187,6 +195,8 @@ class Board:
 
     def emit(self, topic: str, **data: Any) -> None:
         """Publish an event of one's own."""
+        from callboard.events.topic import check_topic
+
         self._the_link().say(check_topic(topic), data)
 
     # -- who and what is there ------------------------------------------------------------------
@@ -194,6 +204,8 @@ class Board:
     @property
     def workers(self) -> list[WorkerView]:
         """The connected workers."""
+        from callboard.actors.inquiry import WorkerView
+
         return [WorkerView(**fields) for fields in self._the_link().ask("workers", {})]
 
     @property
@@ -234,6 +246,8 @@ class ManagerView:
 
     def get_task(self, task_id: str) -> TaskInfo:
         """What is known of a task, while it runs and after; raises `UnknownTask`."""
+        from callboard.actors.inquiry import TaskInfo
+
         fields = self._link.ask("task", {"task_id": task_id})
         return TaskInfo(**{**fields, "status": TaskStatus(fields["status"])})
 

@@ -6,18 +6,21 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
-from callboard.actors.bus import EventBus
 from callboard.actors.keyring import Address, Credentials, KeyPair, ServerKeys, write_connection
-from callboard.actors.link import LocalLink
+from callboard.actors.spawner import Zygote, preload
 from callboard.actors.worker import ProcessWorker
 from callboard.messages.errors import AlreadyPlaying, InvalidSetting, PlaygroundClosed
 from callboard.messages.task import PLAIN_ROLE
 from callboard.playground.block import Block
 from callboard.playground.board import Board
-from callboard.playground.session import LEAVE_PATIENCE, Session
 from callboard.playground.setting import Settings
+
+if TYPE_CHECKING:
+    from callboard.actors.bus import EventBus
+    from callboard.actors.link import LocalLink
+    from callboard.playground.session import Session
 
 STOP_PATIENCE = 2.0
 """Seconds that workers have to end when the block is left by an exception; then they are killed."""
@@ -114,9 +117,7 @@ class Playground(Board):
         return keys
 
     def _order(self, what: str, *arguments: str) -> None:
-        link = self._the_link()
-        assert isinstance(link, LocalLink)
-        link.call(what, *arguments)
+        cast("LocalLink", self._the_link()).call(what, *arguments)
 
     # -- the block --------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class Playground(Board):
         with self._lock:
             if self._session is not None:
                 raise AlreadyPlaying(f"playground {self.name!r} is playing already; make another one, or leave its block first")
-            session = self._session = Session(self.name, self.settings, self._credentials, workers)
+            session = self._session = _session(self.name, self.settings, self._credentials, workers)
         try:
             session.start()
         except BaseException:
@@ -141,7 +142,7 @@ class Playground(Board):
         if session is None:
             return  # it was killed inside the block
         session.drain()
-        session.stop(LEAVE_PATIENCE)
+        session.stop()
         self._over()
 
     def abort(self) -> None:
@@ -173,6 +174,19 @@ class Playground(Board):
         if self._session is None:
             raise PlaygroundClosed("events can be listened to inside the playground's block only")
         return self._session.the_bus()
+
+
+def _session(name: str, settings: Settings, credentials: Callable[[str], bool] | None, workers: Sequence[ProcessWorker]) -> Session:
+    # The zygote first, since its imports take longest; what this process still has to import it does meanwhile.
+    zygote = Zygote(preload(workers)) if workers else None
+    try:
+        from callboard.playground.session import Session
+
+        return Session(name, settings, credentials, workers, zygote)
+    except BaseException:  # Ctrl-C, most likely
+        if zygote is not None:
+            zygote.kill()
+        raise
 
 
 def _crew(workers: Sequence[ProcessWorker] | int | None) -> list[ProcessWorker]:

@@ -17,7 +17,7 @@ from callboard.actors.keyring import Address, ServerKeys, announce, kept_keys, r
 from callboard.actors.link import LocalLink
 from callboard.actors.manager import ManagerSettings, TaskManager
 from callboard.actors.peer import Endpoint
-from callboard.actors.spawner import Zygote, preload
+from callboard.actors.spawner import Zygote
 from callboard.actors.supervisor import START_PATIENCE, Seat, Supervisor
 from callboard.actors.worker import ProcessWorker
 from callboard.messages.errors import CallboardError, CannotBind, PlaygroundClosed, WorkerStartFailed
@@ -36,7 +36,14 @@ KILL_PATIENCE = 0.2
 class Session:
     """What lives while a block lasts."""
 
-    def __init__(self, name: str, settings: Settings, credentials: Callable[[str], bool] | None, workers: Sequence[ProcessWorker]) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        credentials: Callable[[str], bool] | None,
+        workers: Sequence[ProcessWorker],
+        zygote: Zygote | None,
+    ) -> None:
         self.settings = settings
         self.name = name
         self.credentials = credentials
@@ -44,7 +51,7 @@ class Session:
         self.client = Client(self.settings.max_backlog, self.settings.when_full)
         self.client.max_payload = self.settings.max_payload
         self.bus: EventBus | None = None
-        self.zygote: Zygote | None = None
+        self.zygote = zygote
         self.manager: TaskManager | None = None
         self.supervisor: Supervisor | None = None
         self.link: LocalLink | None = None
@@ -59,8 +66,6 @@ class Session:
         seats = [Seat(worker) for worker in self.workers]
         atexit.register(self.kill)  # for who enters a block and never leaves it, as in a notebook
         settings = self._manager_settings()
-        if seats:
-            self.zygote = Zygote(preload(self.workers))
         self.manager, ref = TaskManager.launch(settings, self.client)
         self.link = LocalLink(self.manager, ref)
         self.client.attach(self.link)
@@ -164,7 +169,7 @@ class Session:
         except (TimeoutError, CallboardError):
             logger.info("some tasks did not stop within %g s; their workers are killed", patience)
 
-    def stop(self, patience: float) -> None:
+    def stop(self, patience: float = LEAVE_PATIENCE) -> None:
         """Let workers end in order within ``patience`` seconds, then end everything."""
         self.client.detach("the playground has ended")
         if self.supervisor is not None and self.manager is not None:
