@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.profile import Profile
 from callboard.actors.dispatch.requirement import Requirement
 from callboard.actors.dispatch.roster import Roster, WorkerRecord
 
@@ -51,6 +52,7 @@ class Isolation:
         reserved = self._reserved.get(requirement)
         if reserved is not None and reserved.quiet and not reserved.leaving:
             return reserved
+        profile: Profile
         for _, profile in requirement.profiles:
             for worker in profile.idle:
                 if worker.quiet:

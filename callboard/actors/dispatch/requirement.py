@@ -7,7 +7,10 @@ O(log n) whatever waits and however many workers there are.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
+
+from sortedcontainers import SortedKeyList
 
 from callboard.actors.dispatch.offer import Order
 from callboard.actors.dispatch.queue import Queue
@@ -54,7 +57,7 @@ class Requirement:
         self.role = role
         self.skills = skills
         self.ready: Queue[Order, Entry] = Queue()
-        self.profiles: list[tuple[tuple[int, int], Profile]] = []  # by cost
+        self.profiles: SortedKeyList = SortedKeyList(key=itemgetter(0))  # with their costs, the least first
         self.met_by: dict[Profile, None] = {}  # the same, to be found in
         self.suspects: dict[Entry, None] = {}  # ready as well, but to be run alone
         self.waiting: dict[Entry, None] = {}  # those of the ready that expire when nobody can take them
@@ -69,15 +72,14 @@ class Requirement:
     def add_profile(self, profile: Profile) -> None:
         """Take in a profile if it meets the requirement."""
         if meets(profile.role, profile.skills, self.role, self.skills):
-            self.profiles.append((cost(profile.skills, self.skills, self.role is None), profile))
-            self.profiles.sort(key=lambda pair: pair[0])
+            self.profiles.add((cost(profile.skills, self.skills, self.role is None), profile))
             self.met_by[profile] = None
 
     def drop_profile(self, profile: Profile) -> None:
         """A profile has no members any more."""
         if profile in self.met_by:
             del self.met_by[profile]
-            self.profiles = [pair for pair in self.profiles if pair[1] is not profile]
+            self.profiles.remove((cost(profile.skills, self.skills, self.role is None), profile))
 
     def standing(self) -> Standing:
         """Who meets it, the least skilled first."""
