@@ -61,12 +61,14 @@ class FrameReader:
 def main(channel_fd: int, notebook: int, parent: int, preload: Sequence[str] = ()) -> None:
     """Serve until the parent is gone. ``preload`` are further modules that workers will want."""
     channel = socket.socket(fileno=channel_fd)
+    # What is imported stays. The collector need not look for garbage in it, here or in the children, whose memory is this
+    # process's own for as long as nobody touches it.
+    gc.disable()
     for module in ("asyncio", "uuid", "callboard.messages.carrier", "callboard.actors.hosting", *preload):
         import_module(module)
     from callboard.actors.peer import Versions
 
     Versions.here()
-    gc.collect()
     gc.freeze()
     wake_read, wake_write = os.pipe()
     for end in (wake_read, wake_write):
@@ -126,7 +128,7 @@ class _Zygote:
     def _become(self, request: dict[str, Any]) -> None:
         code = 1
         try:
-            gc.unfreeze()
+            gc.enable()
             _die_with_parent(os.getppid())
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
