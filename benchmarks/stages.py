@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.work import noop
+from callboard.actors.assignment import attempts_of, report_of
 from callboard.actors.attempt import Attempt, Finished
 from callboard.actors.client import Client
 from callboard.actors.courier import Peer
@@ -23,10 +24,9 @@ from callboard.actors.mailbox import Mailbox
 from callboard.actors.note import NoNote
 from callboard.actors.worker import ProcessWorker
 from callboard.flows.function import call_submission
-from callboard.messages.codec import columns, decode, encode
-from callboard.messages.task import PLAIN_ROLE, Submission
+from callboard.messages.codec import decode
+from callboard.messages.task import PLAIN_ROLE, Submission, TaskSpec
 from callboard.messages.wire import Assign as AssignMessage
-from callboard.messages.wire import Report
 from callboard.playground.executor import ExecutorFuture
 
 BATCH = 100
@@ -62,6 +62,7 @@ class Line:
         self._submitted: list[Submission] = []
         self._codes: dict[str, bytes] = {}
         self._number = 0
+        self._specs: dict[int, TaskSpec] = {}
 
     # -- the link of the client: nobody asks anything here --------------------------------------------
 
@@ -142,23 +143,11 @@ class Line:
         for digest, blob in zip(message.codes or (), payloads[len(message.ids) :], strict=False):
             assert isinstance(blob, bytes)
             self._execution.codes[digest] = blob
-        self._specs = {**getattr(self, "_specs", {}), **(message.specs or {})}
-        rows = zip(message.ids, message.names, message.fences, message.spec_of, message.times, payloads, strict=False)
-        return [Attempt(task_id, name, fence, self._specs[number], payload, at) for task_id, name, fence, number, at, payload in rows]
+        self._specs.update(message.specs or {})
+        return attempts_of(message, payloads, self._specs, 0.0)
 
     def _reported(self, finished: list[Finished]) -> list[Any]:
-        laid = columns([row.output for row in finished])
-        message = Report(
-            epoch="epoch",
-            number=self._number,
-            ids=[row.attempt.task_id for row in finished],
-            fences=[row.attempt.fence for row in finished],
-            endings=[row.ending for row in finished],
-            micros=[row.micros for row in finished],
-            sizes=laid.sizes,
-            large=laid.large,
-        )
-        return encode(message, laid.frames)
+        return report_of(finished, "epoch", self._number)
 
     def _timed(self, stage: str, call: Callable[[], Any], tasks: int = BATCH) -> Any:
         begun = time.thread_time()

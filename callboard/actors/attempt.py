@@ -55,6 +55,10 @@ class Attempt:
         self.future: asyncio.Future[Any] | Any | None = None  # of an async one, by which it can be cancelled
 
 
+class Leave:
+    """Posted to the host: finish what runs and end; a second time: hand that back, too, and end now."""
+
+
 class Said(NamedTuple):
     """An event that was published by the code of a task, on its way to the host's actor."""
 

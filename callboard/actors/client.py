@@ -13,14 +13,15 @@ from typing import Any, Literal, Protocol, TypeVar
 from callboard.actors.errand import Errands
 from callboard.actors.forerunner import Forerunners
 from callboard.actors.handle import Outcome, TaskHandle, settle_all
+from callboard.actors.label import check_labels
 from callboard.actors.uplink import Backlog
 from callboard.messages.codec import MAX_PAYLOAD, Packed, pack
-from callboard.messages.errors import BacklogFull, CallboardError, InvalidTask, PlaygroundClosed
+from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClosed
 from callboard.messages.failure import Failure
 from callboard.messages.payload import OUT_OF_BAND, dumps
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Source, Submission, Submittable
-from callboard.messages.wire import MAX_ID, MAX_NAME
+from callboard.messages.wire import MAX_NAME
 
 WhenFull = Literal["wait", "raise"]
 H = TypeVar("H", bound=TaskHandle)
@@ -316,19 +317,6 @@ class Client:
     def chained(self, fn: Callable[[Any], object]) -> Callable[[Any], object]:
         """The done-callback of somebody who is going to await a handle through a future of asyncio."""
         return fn
-
-
-def check_labels(submission: Submission) -> None:
-    """Raise `InvalidTask` where a name, an id or a key is none that can travel."""
-    labels = [("name", submission.name, MAX_NAME), ("id", submission.task_id, MAX_ID)]
-    if submission.idempotency_key is not None:
-        labels.append(("idempotency_key", submission.idempotency_key, MAX_NAME))
-    labels += [("dependency", task_id, MAX_ID) for task_id in submission.dependencies]
-    for what, text, limit in labels:
-        if len(text) > limit:
-            raise InvalidTask(f"the {what} of a task has at most {limit} characters, not {len(text):,}: {text[:50]!r}...")
-        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-            raise InvalidTask(f"the {what} of a task must be text that can be encoded, which {text!r} cannot")
 
 
 def _in_loop() -> bool:

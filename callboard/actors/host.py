@@ -7,23 +7,21 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import Any
 
-from callboard.actors.announcement import announcement
-from callboard.actors.attempt import Attempt, Finished, Said
-from callboard.actors.client import waited
+from callboard.actors.assignment import attempts_of, burden, report_of
+from callboard.actors.attempt import Attempt, Finished, Leave, Said
 from callboard.actors.dump import stacks
 from callboard.actors.execution import Execution, Noting
-from callboard.actors.lending import LendingClient, Parked
+from callboard.actors.lending import HostLink, LendingClient, Parked
 from callboard.actors.mailbox import Mail
+from callboard.actors.overrun import Overruns
 from callboard.actors.peer import Endpoint, PeerActor, Versions
 from callboard.actors.sequence import Kept
 from callboard.actors.turn import TurnMailbox
-from callboard.actors.uplink import Question, Uplink, settled
+from callboard.actors.uplink import Question, Uplink
 from callboard.actors.worker import ProcessWorker
-from callboard.messages.codec import Packed, columns, encode, portions, weight
+from callboard.messages.codec import Packed, encode, portions
 from callboard.messages.shared import keep, let_go
 from callboard.messages.task import Submission, TaskSpec
 from callboard.messages.wire import (
@@ -41,7 +39,6 @@ from callboard.messages.wire import (
     Park,
     Probe,
     Recall,
-    Report,
     Watch,
     Welcome,
 )
@@ -56,42 +53,6 @@ SAME_REQUEST = 0.5
 """Seconds within which being asked to leave again is no second request: launchers pass on signals that came here, too."""
 ABANDON_PATIENCE = 5.0
 """Seconds that the other slots get to finish when a slot is stuck in a task that was given up."""
-
-
-class Leave:
-    """Posted to the host: finish what runs and end; a second time: hand that back, too, and end now."""
-
-
-def _burden(finished: Finished) -> int:
-    weighs = weight(finished.output) + len(finished.error or "")
-    return weighs if finished.failure is None else weighs + finished.failure.size
-
-
-class HostLink:
-    """A worker's tasks reach the manager through the host's own socket."""
-
-    def __init__(self, host: WorkerHost) -> None:
-        self._host = host
-
-    def submit(self, submission: Submission) -> None:
-        """Send a task."""
-        self._host.mailbox.post(submission)
-
-    def submit_asking(self, submission: Submission) -> None:
-        """Send a task and wait until it is accepted."""
-        answer: Future[Any] = Future()
-        self._host.mailbox.post((submission, answer))
-        waited(answer, self._host.thread_id)
-
-    def ask(self, what: str, arguments: dict[str, Any]) -> Any:
-        """Ask the manager."""
-        answer: Future[Any] = Future()
-        self._host.mailbox.post(Question(what, arguments, answer))
-        return waited(answer, self._host.thread_id)
-
-    def say(self, topic: str, data: dict[str, Any]) -> None:
-        """Publish an event that is no task's."""
-        self._host.mailbox.post(Said(announcement(topic, data, time.time(), self._host.client.max_payload)))
 
 
 class WorkerHost(PeerActor):
@@ -113,7 +74,7 @@ class WorkerHost(PeerActor):
         """Set when the worker has nothing more to do and its process may end."""
         self._held: dict[str, Attempt] = {}  # queued and running
         self._specs: dict[int, TaskSpec] = {}
-        self._timed: dict[str, Attempt] = {}
+        self._overruns = Overruns()
         self._reports: Kept[tuple[list[str], list[int], list[Any]]] = Kept()
         self._to_run = False
         self._leaving: float | None = None
@@ -192,7 +153,7 @@ class WorkerHost(PeerActor):
         elif isinstance(message, Probe):
             self._reports.acknowledged(message.acked)
         elif isinstance(message, Recall):
-            self._hand_back(set(message.ids) or None)
+            self._give_back(self.execution.crew.take_back(set(message.ids) or None))
         elif isinstance(message, Halt):
             self._halt(message)
         elif isinstance(message, Drop):
@@ -211,7 +172,6 @@ class WorkerHost(PeerActor):
             self.uplink.hear(message, payloads)
 
     def _assigned(self, message: Assign, payloads: list[Packed]) -> None:
-        rows = len(message.ids)
         if message.anew:
             self._specs.clear()
         if message.specs is not None:
@@ -223,31 +183,13 @@ class WorkerHost(PeerActor):
         if message.codes is not None:
             for digest, blob in zip(message.codes, payloads[len(payloads) - len(message.codes) :], strict=True):
                 self.execution.codes[digest] = blob if isinstance(blob, bytes) else b"".join(frame.bytes for frame in blob.frames)
-        inputs = settled(message.inputs, payloads) if message.inputs is not None else []
-        attempts = []
         if not self._specs.keys() >= set(message.spec_of):
             self.greet()  # an earlier message was lost on the way: the manager learns from the hello what did not come
             return
-        columns_of = zip(message.ids, message.names, message.fences, message.spec_of, message.times, payloads[:rows], strict=True)
-        for task_id, name, fence, number, submitted, payload in columns_of:
-            spec = self._specs[number]
-            attempt = Attempt(task_id, name, fence, spec, payload, submitted)
-            attempts.append(attempt)
-            self._held[task_id] = attempt
-            if spec.timeout is not None:
-                self._timed[task_id] = attempt
-        for row, number in (message.attempts or {}).items():
-            attempts[row].number = number
-        for row, failures in (message.failures or {}).items():
-            attempts[row].earlier_failures = failures
-        for row, elapsed in (message.elapsed or {}).items():
-            attempts[row].first_began = time.monotonic() - elapsed
-        for row, needed in (message.needs or {}).items():
-            attempts[row].inputs = [inputs[index] for index in needed]
-        for row, event in (message.events or {}).items():
-            attempts[row].event = event
-        for row, index in (message.rich or {}).items():
-            attempts[row].rich = payloads[index]
+        attempts = attempts_of(message, payloads, self._specs, time.monotonic())
+        for attempt in attempts:
+            self._held[attempt.task_id] = attempt
+            self._overruns.watch(attempt)
         if self._leaving is not None:
             self._give_back(attempts)
         elif self.worker.slots == 1:
@@ -278,13 +220,10 @@ class WorkerHost(PeerActor):
                 return
             self.take(turns.drain())
 
-    def _hand_back(self, ids: set[str] | None) -> None:
-        self._give_back(self.execution.crew.take_back(ids))
-
     def _give_back(self, attempts: list[Attempt]) -> None:
         for attempt in attempts:
             self._held.pop(attempt.task_id, None)
-            self._timed.pop(attempt.task_id, None)
+            self._overruns.leave(attempt)
             if attempt.started is not None:
                 self.execution.note.end(attempt.seat)  # whatever becomes of this process, it is not this one's fault any more
         ids = [attempt.task_id for attempt in attempts]
@@ -352,32 +291,13 @@ class WorkerHost(PeerActor):
             # Another attempt at the same task may have come meanwhile, when this one was taken for lost.
             if self._held.get(attempt.task_id) is attempt:
                 del self._held[attempt.task_id]
-                self._timed.pop(attempt.task_id, None)
+                self._overruns.leave(attempt)
                 rows.append(item)
-        for portion in portions(rows, _burden):
-            self._send_report(portion)
-
-    def _send_report(self, rows: Sequence[Finished]) -> None:
-        laid = columns([row.output for row in rows])
-        ids = [row.attempt.task_id for row in rows]
-        fences = [row.attempt.fence for row in rows]
-        message = Report(
-            epoch=self.epoch or "",
-            number=self._reports.next,
-            ids=ids,
-            fences=fences,
-            endings=[row.ending for row in rows],
-            micros=[row.micros for row in rows],
-            errors={index: row.error for index, row in enumerate(rows) if row.error is not None} or None,
-            failures={index: row.failure for index, row in enumerate(rows) if row.failure is not None} or None,
-            again={index: row.again for index, row in enumerate(rows) if row.again is not None} or None,
-            sizes=laid.sizes,
-            large=laid.large,
-        )
-        frames = encode(message, laid.frames)
-        self._reports.add((ids, fences, frames))
-        if self.greeting.answered:
-            self.send(frames)
+        for portion in portions(rows, burden):
+            frames = report_of(portion, self.epoch or "", self._reports.next)
+            self._reports.add(([row.attempt.task_id for row in portion], [row.attempt.fence for row in portion], frames))
+            if self.greeting.answered:
+                self.send(frames)
 
     # -- timers and the end -----------------------------------------------------------------
 
@@ -392,19 +312,14 @@ class WorkerHost(PeerActor):
         if self._leaving is None:
             self._leaving = time.monotonic()
             self.send(encode(Leaving()))
-            self._hand_back(None)
+            self._give_back(self.execution.crew.take_back(None))
 
     def next_deadline(self) -> float | None:
         """When an attempt overruns, when leaving has taken long enough, or when the hello is to be said again."""
         now = time.monotonic()
         greeting = super().next_deadline()
-        running = [attempt for attempt in self._timed.values() if not attempt.abandoned]
-        times = [(attempt.started or now) + (attempt.spec.timeout or 0.0) for attempt in running]
-        if greeting is not None:
-            times.append(greeting)
-        if self._leaving is not None:
-            times.append(now + 0.02)
-        return min(times, default=None)
+        leaving = None if self._leaving is None else now + 0.02
+        return min((when for when in (self._overruns.next(now), greeting, leaving) if when is not None), default=None)
 
     def close(self) -> None:
         """Disconnect; this may happen in either thread, and the other one waits for its turn."""
@@ -415,10 +330,8 @@ class WorkerHost(PeerActor):
         """Stop what overran; end when all is done."""
         super().tick()
         now = time.monotonic()
-        for attempt in list(self._timed.values()):
-            overdue = attempt.started is not None and now >= attempt.started + (attempt.spec.timeout or 0.0)
-            if overdue and not attempt.abandoned:
-                self._stop_overrun(attempt)
+        for attempt in self._overruns.due(now):
+            self._stop_overrun(attempt)
         if self._leaving is not None:
             if self._held and now >= self._give_up_at:
                 self._give_back(list(self._held.values()))

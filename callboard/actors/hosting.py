@@ -12,8 +12,9 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any
 
+from callboard.actors.attempt import Leave
 from callboard.actors.execution import Noting
-from callboard.actors.host import Leave, WorkerHost
+from callboard.actors.host import WorkerHost
 from callboard.actors.keyring import Address, read_connection
 from callboard.actors.note import NoNote, Note
 from callboard.actors.peer import Endpoint

@@ -8,14 +8,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from callboard.actors.attempt import Attempt
-from callboard.actors.client import Client
+from callboard.actors.announcement import announcement
+from callboard.actors.attempt import Attempt, Said
+from callboard.actors.client import Client, waited
 from callboard.actors.request import ProcessRequest
+from callboard.actors.uplink import Question
 from callboard.messages.context import current
+from callboard.messages.task import Submission
 
 if TYPE_CHECKING:
     from callboard.actors.host import WorkerHost
@@ -27,6 +32,33 @@ class Parked:
     def __init__(self, attempt: Attempt, parked: bool) -> None:
         self.attempt = attempt
         self.parked = parked
+
+
+class HostLink:
+    """A worker's tasks reach the manager through the host's own socket."""
+
+    def __init__(self, host: WorkerHost) -> None:
+        self._host = host
+
+    def submit(self, submission: Submission) -> None:
+        """Send a task."""
+        self._host.mailbox.post(submission)
+
+    def submit_asking(self, submission: Submission) -> None:
+        """Send a task and wait until it is accepted."""
+        answer: Future[Any] = Future()
+        self._host.mailbox.post((submission, answer))
+        waited(answer, self._host.thread_id)
+
+    def ask(self, what: str, arguments: dict[str, Any]) -> Any:
+        """Ask the manager."""
+        answer: Future[Any] = Future()
+        self._host.mailbox.post(Question(what, arguments, answer))
+        return waited(answer, self._host.thread_id)
+
+    def say(self, topic: str, data: dict[str, Any]) -> None:
+        """Publish an event that is no task's."""
+        self._host.mailbox.post(Said(announcement(topic, data, time.time(), self._host.client.max_payload)))
 
 
 class LendingClient(Client):

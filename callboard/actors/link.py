@@ -16,7 +16,8 @@ from callboard.actors.announcement import announcement, split
 from callboard.actors.client import Client, waited
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.rule import Rule
-from callboard.actors.manager import LOCAL, TaskManager
+from callboard.actors.manager import TaskManager
+from callboard.actors.outbound import LOCAL
 from callboard.actors.peer import Endpoint, PeerActor, Versions
 from callboard.actors.uplink import Question, Uplink
 from callboard.events.topic import Pattern

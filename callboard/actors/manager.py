@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import secrets
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from callboard.actors.absence import Absences
 from callboard.actors.actor import SocketActor
 from callboard.actors.client import Client, Ended
-from callboard.actors.courier import Peer, burden, keep_code, weigh_outcome
-from callboard.actors.dispatch.command import Assign, Deliver, Forget, Halt, Kill, Notice, Publish, Recall, Warn
+from callboard.actors.courier import Peer, keep_code
+from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.dispatcher import Dispatcher
-from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.matcher import MAX_FENCES
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.dump import Dumps
@@ -27,36 +26,24 @@ from callboard.actors.gate import Gate
 from callboard.actors.inquiry import Inquiry
 from callboard.actors.keyring import Address, ServerKeys
 from callboard.actors.mailbox import Mail
-from callboard.actors.note import SEATS
+from callboard.actors.outbound import LOCAL, Outbound
 from callboard.actors.publisher import Publisher
 from callboard.actors.reception import Reception
-from callboard.actors.shelf import Shelf, code_in_use
 from callboard.actors.supervisor import Death, Expected
-from callboard.messages.codec import MAX_PAYLOAD, encode, fits, portions
-from callboard.messages.errors import PayloadTooLarge, PlaygroundClosed
-from callboard.messages.failure import Failure
+from callboard.messages.codec import MAX_PAYLOAD, encode
+from callboard.messages.errors import PlaygroundClosed
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission
-from callboard.messages.wire import Drop, Ending, Goodbye, Probe, Report, Watch
-from callboard.messages.wire import Halt as HaltMessage
-from callboard.messages.wire import Recall as RecallMessage
+from callboard.messages.wire import Goodbye, Probe, Watch
 
 if TYPE_CHECKING:
     from callboard.actors.supervisor import Supervisor
 
-logger = logging.getLogger("callboard")
-
-LOCAL = "local"
-"""The client id of the process that the manager lives in."""
 PROBE_EVERY = 0.5
 EPOCHS = 1 << 14
 """How many ranges there are from which a manager numbers its assignments: see `Dispatcher`."""
 ROUNDS = 4
 """How often in one step what was decided is carried out, before others are heard: rules may start tasks without end."""
-CLIENT_PATIENCE = 300.0
-"""Seconds for which results, and the rules that start tasks, are kept for a client that cannot be reached."""
-UNREACHABLE_PATIENCE = 0.25
-"""Seconds to wait for the supervisor's word about a local worker that cannot be reached: it knows what was running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +79,15 @@ class TaskManager(SocketActor):
             fences=secrets.randbelow(EPOCHS) * MAX_FENCES,
         )
         self.inquiry = Inquiry(self.dispatcher)
-        self.dumps = Dumps(self.dispatcher.agenda, self._tell)
+        self.outbound = Outbound(self)
+        self.dumps = Dumps(self.dispatcher.agenda, self.outbound.tell)
         self.reception = Reception(self)
+        self.absences = Absences(self.dispatcher, self.reception)
         self.codes: dict[str, bytes] = {}
-        self._shelf = Shelf()
         self.supervisor: Supervisor | None = None
         self.dismissed = False
         self.gate = gate
-        self._client = client
+        self.client = client
         self._drains: list[Future[None]] = []
         self._next_probe = 0.0
         self._hurry = False  # the last step has not come to its end
@@ -136,7 +124,7 @@ class TaskManager(SocketActor):
             else:
                 self.gate.answer(frames)
         for death in deaths:
-            self._died(death, now)  # after its last words, which may be a result
+            self.absences.died(death, now)  # after its last words, which may be a result
         self.step(now)
 
     def _take(self, items: list[Any], now: float) -> list[Death]:
@@ -152,7 +140,7 @@ class TaskManager(SocketActor):
             if isinstance(item, Death):
                 deaths.append(item)
             elif isinstance(item, Expected):
-                self._expected(item, now)
+                self.absences.expected(item, now)
             else:
                 item()
         if submissions:
@@ -166,8 +154,8 @@ class TaskManager(SocketActor):
             if isinstance(submission.fallback, Submission):
                 keep_code(submission.fallback.code, self.codes)
         refused = self.dispatcher.submit(LOCAL, submissions, now, time.time())
-        if refused and self._client is not None:
-            self._client.deliver([Ended.by(submission.task_id, submission.name, error) for submission, error in refused])
+        if refused and self.client is not None:
+            self.client.deliver([Ended.by(submission.task_id, submission.name, error) for submission, error in refused])
 
     def submit_one(self, submission: Submission) -> None:
         """Take in one task of this process, or raise why not. For `ask`."""
@@ -226,61 +214,10 @@ class TaskManager(SocketActor):
 
     # -- local workers ----------------------------------------------------------------------
 
-    def _expected(self, news: Expected, now: float) -> None:
-        expected = self.dispatcher.roster.expected
-        if news.gone:
-            expected.pop(news.seat, None)
-            self.dispatcher.endings.notice_worker("worker.lost", news.name, {"reason": "it is not started again"}, now)
-            self.dispatcher.check_short(now)
-        else:
-            expected[news.seat] = news.role, news.skills
-
     def line_up(self, tokens: Sequence[str]) -> None:
         """Local workers that were started together joined in this order."""
         peers = [self.reception.by_token(token) for token in tokens]
         self.dispatcher.roster.line_up([peer.identity for peer in peers if peer is not None], time.monotonic())
-
-    def _died(self, death: Death, now: float) -> None:
-        peer = self.reception.by_token(death.token)
-        if peer is None:
-            self.reception.too_late.add(death.token)
-            return
-        if death.code == 0:
-            self.dispatcher.leaving(peer.identity, now)  # it ended in order, and its own word of that is still on the way
-        worker = self.dispatcher.roster.workers.get(peer.identity)
-        known = [] if worker is None else list(worker.inflight)
-        noted = death.running
-        running = known if noted is None else [task_id for task_id in known if task_id.encode()[:63] in noted]
-        certain = worker is None or worker.info.slots + len(worker.parked) <= SEATS
-        self.reception.forget(peer)
-        self.dispatcher.lost(peer.identity, now, death.reason, running if certain else None, death.ordered)
-
-    def lost(self, peer: Peer, reason: str, now: float) -> None:
-        """A peer cannot be reached. Of a local worker's death the supervisor knows more, and says it at once."""
-        if peer.kind == "client":
-            self._miss(peer, now)
-        elif peer.token is None:
-            self.reception.forget(peer)
-            self.dispatcher.lost(peer.identity, now, reason)
-        elif not peer.unreachable:
-            peer.unreachable = True
-            self.dispatcher.agenda.at(now + UNREACHABLE_PATIENCE, self._still_unreachable, (peer, reason))
-
-    def _miss(self, peer: Peer, now: float) -> None:
-        # A client may be cut off for a while; what ends meanwhile is kept for it.
-        if not peer.unreachable:
-            peer.unreachable, peer.unreachable_since = True, now
-            self.dispatcher.agenda.at(now + CLIENT_PATIENCE, self._forget_client, peer)
-
-    def _forget_client(self, peer: Peer, now: float) -> None:
-        if peer.unreachable and now >= peer.unreachable_since + CLIENT_PATIENCE and self.reception.peers.get(peer.identity) is peer:
-            self.reception.forget(peer)
-
-    def _still_unreachable(self, subject: tuple[Peer, str], now: float) -> None:
-        peer, reason = subject
-        if peer.unreachable and self.reception.peers.get(peer.identity) is peer:
-            self.reception.forget(peer)
-            self.dispatcher.lost(peer.identity, now, reason)
 
     # -- what goes out ------------------------------------------------------------------------
 
@@ -295,112 +232,26 @@ class TaskManager(SocketActor):
                 self._hurry = False
                 break
             for command in commands:
-                self._carry_out(command, now)
+                self.outbound.carry_out(command, now)
         if self._drains and self.dispatcher.drained:
             drains, self._drains = self._drains, []
             for drain in drains:
                 drain.set_result(None)
-
-    def _carry_out(self, command: Any, now: float) -> None:
-        if type(command) is Assign:
-            self._assign(command, now)
-        elif type(command) is Deliver:
-            self._deliver(command, now)
-        elif type(command) is Publish:
-            self.publisher.publish(command.notices, time.time() - (time.monotonic() - now))
-        elif type(command) is Recall:
-            self._tell(command.worker_id, RecallMessage(ids=command.ids), now)
-        elif type(command) is Halt:
-            self._tell(command.worker_id, HaltMessage(ids=command.ids, force=command.force), now)
-        elif type(command) is Kill:
-            self._kill(command, now)
-        elif type(command) is Forget:
-            self._forget(command.ids, now)
-        elif type(command) is Warn:
-            logger.warning("%s", command.text)
-
-    def _assign(self, command: Assign, now: float) -> None:
-        peer = self.reception.peers.get(command.worker_id)
-        if peer is None:
-            return
-        ledger = self.dispatcher.ledger
-        counted: set[str] = set()
-        for entries in portions(command.entries, lambda entry: burden(entry, ledger, counted)):
-            frames = peer.assign(entries, self.epoch, ledger, self.codes, now)
-            if fits(frames):
-                self.send(peer, frames, now)
-            else:
-                peer.missed()
-                self._too_large(peer, entries, now)
-
-    def _too_large(self, peer: Peer, entries: Sequence[Entry], now: float) -> None:
-        error = PayloadTooLarge("what the task depends on is too much for one message; gather it by fan_out, or in steps")
-        rows = range(len(entries))
-        report = Report(
-            epoch=self.epoch,
-            number=0,
-            ids=[entry.task_id for entry in entries],
-            fences=[entry.fence for entry in entries],
-            endings=[Ending.FAILED for _ in rows],
-            micros=[0 for _ in rows],
-            errors=dict.fromkeys(rows, str(error)),
-            failures=dict.fromkeys(rows, Failure.of(error)),
-        )
-        self.dispatcher.report(peer.identity, report, [b"" for _ in rows], now)
-
-    def _deliver(self, command: Deliver, now: float) -> None:
-        if command.client == LOCAL:
-            if self._client is not None:
-                self._client.deliver(command.entries)
-            return
-        peer = self.reception.peers.get(command.client)
-        if peer is not None:
-            for entries in portions(command.entries, weigh_outcome):
-                self.send(peer, peer.deliver(entries), now)
-
-    def _forget(self, value_ids: list[str], now: float) -> None:
-        for peer in list(self.reception.peers.values()):
-            known = peer.forget(value_ids)
-            if known:
-                self.send(peer, encode(Drop(ids=known)), now)
-
-    def _tidy_codes(self, now: float) -> None:
-        gone = self._shelf.tidy(self.codes, lambda: code_in_use(self.dispatcher))
-        for peer in list(self.reception.peers.values()) if gone else ():
-            known = peer.forget_codes(gone)
-            if known:
-                self.send(peer, encode(Drop(ids=[], codes=known)), now)
-
-    def _kill(self, command: Kill, now: float) -> None:
-        peer = self.reception.peers.get(command.worker_id)
-        if peer is None:
-            return
-        logger.warning("worker %r is ended: it %s", peer.name, command.reason)
-        if peer.token is not None and self.supervisor is not None:
-            token, reason = peer.token, f"was ended, since it {command.reason}"
-            self.supervisor.mailbox.post(lambda supervisor: supervisor.kill(token, reason))
-        else:
-            self.lost(peer, command.reason, now)
-
-    def _tell(self, worker_id: str, message: Any, now: float) -> None:
-        peer = self.reception.peers.get(worker_id)
-        if peer is not None:
-            self.send(peer, encode(message), now)
 
     def send(self, peer: Peer, frames: list[Any], now: float) -> None:
         """Send to a peer; one that cannot be reached is lost."""
         try:
             self.router.send_multipart([peer.address, *frames], zmq.DONTWAIT, copy=False)
         except zmq.Again:
-            self.lost(peer, "does not read what it is sent", now)
+            self.absences.missed(peer, "does not read what it is sent", now)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
-            self.lost(peer, "cannot be reached any more", now)
+            self.absences.missed(peer, "cannot be reached any more", now)
 
     def _probe(self, now: float) -> None:
         self._next_probe = now + PROBE_EVERY
-        self._tidy_codes(now)
+        self.outbound.tidy_codes(now)
         for peer in list(self.reception.peers.values()):
             self.send(peer, encode(Probe(acked=peer.acked)), now)
         if self.publisher.beacon(now):

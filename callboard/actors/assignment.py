@@ -1,0 +1,59 @@
+"""From the manager's assignments to attempts, and from their endings to the worker's reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from callboard.actors.attempt import Attempt, Finished
+from callboard.actors.uplink import settled
+from callboard.messages.codec import Packed, columns, encode, weight
+from callboard.messages.task import TaskSpec
+from callboard.messages.wire import Assign, Report
+
+
+def attempts_of(message: Assign, payloads: Sequence[Packed], specs: Mapping[int, TaskSpec], now: float) -> list[Attempt]:
+    """What a worker is given to do. ``specs`` has all that the message refers to; ``now`` is on the worker's monotonic clock."""
+    inputs = settled(message.inputs, payloads) if message.inputs is not None else []
+    rows = zip(message.ids, message.names, message.fences, message.spec_of, message.times, payloads[: len(message.ids)], strict=True)
+    attempts = [
+        Attempt(task_id, name, fence, specs[number], payload, submitted) for task_id, name, fence, number, submitted, payload in rows
+    ]
+    for row, number in (message.attempts or {}).items():
+        attempts[row].number = number
+    for row, failures in (message.failures or {}).items():
+        attempts[row].earlier_failures = failures
+    for row, elapsed in (message.elapsed or {}).items():
+        attempts[row].first_began = now - elapsed
+    for row, needed in (message.needs or {}).items():
+        attempts[row].inputs = [inputs[index] for index in needed]
+    for row, event in (message.events or {}).items():
+        attempts[row].event = event
+    for row, index in (message.rich or {}).items():
+        attempts[row].rich = payloads[index]
+    return attempts
+
+
+def report_of(rows: Sequence[Finished], epoch: str, number: int) -> list[Any]:
+    """The frames of a report of these endings."""
+    laid = columns([row.output for row in rows])
+    message = Report(
+        epoch=epoch,
+        number=number,
+        ids=[row.attempt.task_id for row in rows],
+        fences=[row.attempt.fence for row in rows],
+        endings=[row.ending for row in rows],
+        micros=[row.micros for row in rows],
+        errors={index: row.error for index, row in enumerate(rows) if row.error is not None} or None,
+        failures={index: row.failure for index, row in enumerate(rows) if row.failure is not None} or None,
+        again={index: row.again for index, row in enumerate(rows) if row.again is not None} or None,
+        sizes=laid.sizes,
+        large=laid.large,
+    )
+    return encode(message, laid.frames)
+
+
+def burden(finished: Finished) -> int:
+    """What an ending weighs in a report."""
+    weighs = weight(finished.output) + len(finished.error or "")
+    return weighs if finished.failure is None else weighs + finished.failure.size
