@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import Any
@@ -71,6 +72,8 @@ class LoopSink:
         self._loop = loop
         self._client = client
         self._awaited: dict[str, Awaited] = {}
+        self._ended: deque[Awaited] = deque()
+        self._called = False  # the loop knows that there are some; while it is busy it is not woken again
 
     def submit(self, task: Submittable) -> Awaited:
         """Submit a task. What prevents that is the future's exception, as who awaits a coroutine expects it."""
@@ -95,18 +98,21 @@ class LoopSink:
 
     def take(self, outcomes: list[Outcome]) -> None:
         """Some have ended."""
-        ended = []
+        ended = self._ended
         for outcome in outcomes:
             awaited = self._awaited.pop(outcome.task_id, None)
             if awaited is not None:
                 awaited.keep(outcome)
                 ended.append(awaited)
-        try:
-            self._loop.call_soon_threadsafe(_tell, ended)
-        except RuntimeError:
-            pass  # the loop is closed, and nobody awaits there any more
+        if not self._called:
+            self._called = True
+            try:
+                self._loop.call_soon_threadsafe(self._tell)
+            except RuntimeError:
+                ended.clear()  # the loop is closed, and nobody awaits there any more
 
-
-def _tell(ended: list[Awaited]) -> None:
-    for awaited in ended:
-        awaited.tell()
+    def _tell(self) -> None:
+        self._called = False  # first, so that what comes from here on is called for again
+        ended = self._ended
+        for _ in range(len(ended)):
+            ended.popleft().tell()

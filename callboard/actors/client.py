@@ -249,7 +249,7 @@ class Client:
 
     def takes(self, task: Submittable) -> bool:
         """Whether the task can be submitted now, and has no handle already, from having been submitted on another's account."""
-        return not self.full and not (self._forerunners.any and self._forerunners.holds(task))
+        return len(self._open) < self._backlog.limit and not self._forerunners.holds(task)
 
     @property
     def waits(self) -> bool:

@@ -29,7 +29,7 @@ class Forerunners:
 
     def holds(self, task: Any) -> bool:
         """Whether it is such a task."""
-        kept = self._kept.get(id(task))
+        kept = self._kept.get(id(task)) if self._kept else None
         return kept is not None and kept[0]() is task
 
     def take(self, task: Any) -> TaskHandle | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from callboard.actors.client import Client
 from callboard.actors.handle import TaskHandle
@@ -81,7 +81,7 @@ class Board:
             except RuntimeError:
                 pass  # called before there is one, as in asyncio.run(stage.add_and_execute_task(...))
             else:
-                return cast("Coroutine[Any, Any, TaskResult]", self._sink(loop).submit(task))
+                return self._sink(loop).submit(task)  # type: ignore[return-value]  # which is registered as a Coroutine
         return self._execute(task, wait_for_completion)
 
     def _sink(self, loop: asyncio.AbstractEventLoop) -> LoopSink:
