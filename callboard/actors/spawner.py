@@ -39,7 +39,10 @@ class Zygote:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", program], pass_fds=(theirs.fileno(), self.notebook.fd), stdin=subprocess.DEVNULL
+                [sys.executable, "-c", program],
+                pass_fds=(theirs.fileno(), self.notebook.fd),
+                stdin=subprocess.DEVNULL,
+                cwd=None if folder() is not None else "/",  # Python 3.13 cannot import in a folder that was removed
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
