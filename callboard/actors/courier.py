@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.entry import NOTHING_RARE, Entry
 from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.sequence import Heard, Kept
 from callboard.messages.code import Code
@@ -79,47 +79,17 @@ class Peer:
 
     def assign(self, entries: Sequence[Entry], epoch: str, ledger: Ledger, codes: Mapping[str, bytes], now: float) -> list[Any]:
         """The message that assigns these tasks, with what they need and the worker has not seen yet."""
-        payloads: list[Packed] = []
-        specs: dict[int, TaskSpec] = {}
-        new_codes: dict[str, bytes] = {}
-        numbers: list[int] = []
-        attempts: dict[int, int] = {}
-        failures: dict[int, int] = {}
-        elapsed: dict[int, float] = {}
-        events: dict[int, dict[str, Any]] = {}
-        rich: dict[int, Packed] = {}
-        dependents: dict[int, tuple[str, ...]] = {}
-        new_values: list[str] = []
         anew = len(self._known_specs) >= MAX_SPECS
         if anew:
             self._known_specs.clear()
-        for row, entry in enumerate(entries):
-            payloads.append(entry.payload)  # type: ignore[arg-type]
-            category = entry.category
-            number = category.number
-            numbers.append(number)
-            if number not in self._known_specs:
-                self._known_specs.add(number)
-                specs[number] = category.spec
-                digest = category.spec.code
-                if digest is not None and digest not in self._known_codes:
-                    self._known_codes.add(digest)
-                    new_codes[digest] = codes[digest]
-            if entry.attempts:
-                attempts[row] = entry.attempts + 1
-            if entry.failures:
-                failures[row] = entry.failures
-                elapsed[row] = now - (entry.rare.begun or now)
-            if entry.dependencies:
-                dependents[row] = entry.dependencies
-            submission = entry.submission
-            if submission is not None:
-                new_values += [value_id for value_id in submission.shares if value_id not in self._known_values]
-                self._known_values.update(submission.shares)
-            if entry.rare.event is not None:
-                events[row] = entry.rare.event
-                if entry.rare.rich is not None:
-                    rich[row] = entry.rare.rich
+        specs, new_codes = self._introduce({entry.category.number: entry.category.spec for entry in entries}, codes)
+        payloads: list[Packed] = [entry.payload for entry in entries]  # type: ignore[misc]
+        special = [(row, entry) for row, entry in enumerate(entries) if _is_special(entry)]
+        failed = [(row, entry) for row, entry in special if entry.failures]
+        dependents = {row: entry.dependencies for row, entry in special if entry.dependencies}
+        events = {row: entry.rare.event for row, entry in special if entry.rare.event is not None}
+        rich = {row: entry.rare.rich for row, entry in special if entry.rare.rich is not None}
+        new_values = self._introduce_values(entry for _, entry in special)
         inputs, needs = self._inputs(dependents, ledger.entries, payloads) if dependents else (None, None)
         first_rich = len(payloads)
         payloads += rich.values()
@@ -129,12 +99,12 @@ class Peer:
             acked=self.acked,
             ids=[entry.task_id for entry in entries],
             names=[entry.name for entry in entries],
-            spec_of=numbers,
+            spec_of=[entry.category.number for entry in entries],
             fences=[entry.fence for entry in entries],
             times=[entry.submitted for entry in entries],
-            attempts=attempts or None,
-            failures=failures or None,
-            elapsed=elapsed or None,
+            attempts={row: entry.attempts + 1 for row, entry in special if entry.attempts} or None,
+            failures={row: entry.failures for row, entry in failed} or None,
+            elapsed={row: now - (entry.rare.begun or now) for row, entry in failed} or None,
             specs=specs or None,
             anew=anew or None,
             inputs=inputs,
@@ -147,6 +117,21 @@ class Peer:
             large=laid.large,
         )
         return encode(message, laid.frames)
+
+    def _introduce(self, specs: Mapping[int, TaskSpec], codes: Mapping[str, bytes]) -> tuple[dict[int, TaskSpec], dict[str, bytes]]:
+        """What the worker has not been told of these specs, and of the code in those."""
+        new = {number: spec for number, spec in specs.items() if number not in self._known_specs}
+        self._known_specs.update(new)
+        digests = {spec.code for spec in new.values() if spec.code is not None} - self._known_codes
+        self._known_codes |= digests
+        return new, {digest: codes[digest] for digest in digests}
+
+    def _introduce_values(self, entries: Iterable[Entry]) -> list[str]:
+        """The shared values that these tasks use and the worker has not been sent."""
+        used = dict.fromkeys(value_id for entry in entries if entry.submission is not None for value_id in entry.submission.shares)
+        new = [value_id for value_id in used if value_id not in self._known_values]
+        self._known_values.update(new)
+        return new
 
     def _inputs(
         self, dependents: dict[int, tuple[str, ...]], ledger: Mapping[str, Entry], payloads: list[Packed]
@@ -220,6 +205,11 @@ class Peer:
             raise Missed
         held = set((message.fallback_tasks or {}).values())
         return [submission for row, submission in enumerate(made) if row not in held]
+
+
+def _is_special(entry: Entry) -> bool:
+    """Whether there is more to be told of a task than what there is of every one."""
+    return bool(entry.attempts or entry.dependencies or entry.submission is not None or entry.rare is not NOTHING_RARE)
 
 
 def burden(entry: Entry, ledger: Ledger, counted: set[str]) -> int:
