@@ -202,11 +202,13 @@ class Mailbox:
         return None
 
     def _receive(self, source: zmq.Socket[bytes], frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]]) -> None:
-        for _ in range(DRAIN):
-            try:
+        try:
+            for _ in range(DRAIN):
                 frames.append((source, source.recv_multipart(zmq.DONTWAIT, copy=False)))
-            except zmq.Again:
-                return
+                if not source.get(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[arg-type]  # cheaper than to be refused the next
+                    return
+        except zmq.Again:
+            return
 
     def drain(self) -> list[Any]:
         """All items that are not pykka's; those go to the row of envelopes."""
