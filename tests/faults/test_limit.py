@@ -179,7 +179,7 @@ def test_code_that_was_let_go_is_said_again(port: int) -> None:
 
     with Playground(port=port).play(workers=1) as stage, connect(f"tcp://127.0.0.1:{port}") as board:
         manager = manager_of(stage)
-        manager._shelf = Shelf(1)
+        manager.outbound._shelf = Shelf(1)
         one = task(lambda: 1)
         for _ in range(3):
             # Each of these makes the manager, and the worker, let go of what came before.
