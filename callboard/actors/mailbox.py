@@ -205,7 +205,7 @@ class Mailbox:
         try:
             for _ in range(DRAIN):
                 frames.append((source, source.recv_multipart(zmq.DONTWAIT, copy=False)))
-                if not source.get(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[arg-type]  # cheaper than to be refused the next
+                if not source.get(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[arg-type, operator]  # cheaper than to be refused the next
                     return
         except zmq.Again:
             return
