@@ -20,8 +20,11 @@ FORGET_AFTER = 60.0
 """Seconds for which a topic is still counted when its last subscriber has gone: it may only have been cut off."""
 MAX_RUN = 256
 """Events in one message, each of which may have 16 KiB of plain values."""
-QUEUED = 20_000
-"""Messages that may wait for a subscriber that does not read; it loses the rest and sees a gap."""
+RUN_BYTES = 3 * 1024
+"""What one message of several events should have at most, as far as the ones before tell."""
+QUEUED = 12_000
+"""Messages that may wait for a subscriber that does not read; it loses the rest and sees a gap. So some 36 MB wait for it
+at most, but for events of more than `RUN_BYTES` each."""
 
 
 class Publisher:
@@ -33,6 +36,7 @@ class Publisher:
         self._prefixes: set[str] = set()
         self._going: dict[str, float] = {}
         self._sequences: dict[str, int] = {}
+        self._limits: dict[str, int] = {}  # how many events of a topic a message should have
         self.listening = False
 
     def heard(self, frame: bytes, now: float) -> bool:
@@ -74,7 +78,7 @@ class Publisher:
         """
         run: list[Notice] = []
         for notice in notices:
-            if run and (run[0].topic != notice.topic or len(run) == MAX_RUN):
+            if run and (run[0].topic != notice.topic or len(run) >= self._limits.get(notice.topic, MAX_RUN)):
                 self._publish_run(run, now)
                 run = []
             if self.wants(notice.topic):
@@ -100,7 +104,9 @@ class Publisher:
             sizes=laid.sizes,
             large=laid.large,
         )
-        self._send(topic.encode(), encode(message, laid.frames))
+        frames = encode(message, laid.frames)
+        self._limits[topic] = max(1, min(MAX_RUN, RUN_BYTES * len(run) // sum(map(len, frames))))
+        self._send(topic.encode(), frames)
 
     def _beacon(self) -> Beacon:
         return Beacon(epoch=self._epoch, sequences=dict(self._sequences))

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from callboard.playground.executor import PlaygroundExecutor
 
 
+PACE = 1_000
+"""Events after which who publishes waits for the listeners of this process, so that what they have not heard does not pile up."""
+PACE_PATIENCE = 0.05
+"""Seconds that they get for it."""
+
+
 class Rule:
     """A task that events start, until `cancel`."""
 
@@ -48,6 +54,7 @@ class Board:
         self._link: LocalLink | ClientLink | None = None
         self._bus: EventBus | None = None
         self._executor: PlaygroundExecutor | None = None
+        self._emitted = 0
         self._sinks: dict[asyncio.AbstractEventLoop, LoopSink] = {}
 
     def __reduce__(self) -> Any:
@@ -194,10 +201,15 @@ class Board:
         return self._the_bus().stream(topic, where)
 
     def emit(self, topic: str, **data: Any) -> None:
-        """Publish an event of one's own."""
+        """Publish an event of one's own. Who publishes many in a row is slowed down to what listeners of this process hear."""
         from callboard.events.topic import check_topic
 
         self._the_link().say(check_topic(topic), data)
+        self._emitted += 1
+        if self._emitted % PACE == 0:
+            bus = self._present_bus()
+            if bus is not None:
+                bus.settle(PACE_PATIENCE)
 
     # -- who and what is there ------------------------------------------------------------------
 
@@ -231,6 +243,10 @@ class Board:
 
     def _the_bus(self) -> EventBus:
         raise NotImplementedError
+
+    def _present_bus(self) -> EventBus | None:
+        """The bus, if anybody here has listened to anything."""
+        return self._bus
 
 
 def _check_task(task: object) -> None:

@@ -175,6 +175,9 @@ class Playground(Board):
             raise PlaygroundClosed("events can be listened to inside the playground's block only")
         return self._session.the_bus()
 
+    def _present_bus(self) -> EventBus | None:
+        return self._session.bus if self._session is not None else None
+
 
 def _session(name: str, settings: Settings, credentials: Callable[[str], bool] | None, workers: Sequence[ProcessWorker]) -> Session:
     # The zygote first, since its imports take longest; what this process still has to import it does meanwhile.
