@@ -55,7 +55,9 @@ class Awaited(asyncio.Future[TaskResult]):
         return self._steps.send(value)
 
     def throw(self, kind: Any, value: BaseException | None = None, traceback: TracebackType | None = None, /) -> Any:
-        """As a coroutine's: raise this where it waits."""
+        """As a coroutine's: raise this where it waits. A loop that cancels it before its first step does it by this."""
+        if kind is asyncio.CancelledError or isinstance(kind, asyncio.CancelledError):
+            self.cancel()
         raise kind if value is None else value
 
     def close(self) -> None:

@@ -46,7 +46,6 @@ class Seat:
         self.page = -1
         self.pid: int | None = None
         self.joined: Future[None] = Future()
-        self.retiring = False
         self.settled = False  # its present process has joined
         self.killed: str | None = None  # why we ended it ourselves
 

@@ -60,19 +60,21 @@ def test_cancelling_what_awaits_it_cancels_the_task() -> None:
     async def run() -> None:
         async with Playground().play(workers=1) as stage:
             busy = stage.submit(rest.task(0.2))
-            waiting = [stage.add_and_execute_task(Task("waiting", processor="python")) for _ in range(3)]
+            waiting = [stage.add_and_execute_task(Task("waiting", processor="python")) for _ in range(4)]
             first = asyncio.ensure_future(waiting[0])
             first.cancel()
             second = asyncio.create_task(waiting[1])
             await asyncio.sleep(0)
             second.cancel()
-            for each in (first, second):
+            third = asyncio.create_task(waiting[3])
+            third.cancel()  # before its first step
+            for each in (first, second, third):
                 with pytest.raises(asyncio.CancelledError):
                     await each
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(waiting[2], 0.01)
             known = [getattr(each, "task_id") for each in waiting]  # noqa: B009
-            assert [stage.task_manager.get_task(task_id).status for task_id in known] == [TaskStatus.CANCELLED] * 3
+            assert [stage.task_manager.get_task(task_id).status for task_id in known] == [TaskStatus.CANCELLED] * 4
             assert (await busy).success
 
     asyncio.run(run())

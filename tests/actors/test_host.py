@@ -145,7 +145,7 @@ def test_asking_for_a_hello_that_is_under_way_asks_for_the_same(manager: Speaker
         manager.say(Rejoin())
     manager.welcome(1)
     manager.say(Recall())
-    manager.hear(HandBack)
+    assert manager.hear(HandBack).ids == [], "and no other hello before it"
 
 
 def test_a_hello_that_nobody_answers_is_said_again(manager: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
