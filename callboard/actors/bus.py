@@ -1,7 +1,8 @@
 """The event bus of a process: an actor that hears what a manager publishes and runs the handlers.
 
-A subscription is in force when `EventBus.add` returns: the manager answers a last subscription of its own with a
-beacon, which cannot overtake the ones before it. Sequences count per topic, so that what was missed is noticed.
+A subscription is in force when `EventBus.add` returns, and hears nothing that was published before it was called: the
+manager answers a last subscription of its own with a beacon, which can overtake neither the ones before it nor the
+events. Sequences count per topic, so that what was missed is noticed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
@@ -48,29 +50,38 @@ class EventBus(SocketActor):
         self._listeners = Listeners()
         self._lock = threading.Lock()
         self._prefixes: Counter[str] = Counter()
-        self._waiting: dict[bytes, Future[None]] = {}
+        self._waiting: dict[bytes, Callable[[], None]] = {}
         self._next: dict[str, int] = {}
         self._epoch: str | None = None
         self._streams: set[EventStream] = set()
 
     # -- any thread -------------------------------------------------------------------------
 
-    def add(self, topic: str, handler: Handler, where: Where | None = None, once: bool = False) -> Listening:
+    def add(self, topic: str, handler: Handler, where: Where | None = None) -> Listening:
         """Call ``handler(event)`` for the events of a topic pattern that fit ``where``, from now on."""
-        pattern = Pattern(topic)
-        subscription = self._listeners.add(topic, handler, where, once=once)
+        subscription = self._listeners.prepare(topic, handler, where)
+        prefix = subscription.pattern.prefix
         with self._lock:
-            self._prefixes[pattern.prefix] += 1
-            new = self._prefixes[pattern.prefix] == 1
+            self._prefixes[prefix] += 1
+            new = self._prefixes[prefix] == 1
+        listening = Listening(self, subscription)
+        if threading.get_ident() == self.thread_id:
+            self._listeners.enter(subscription)  # a handler cannot wait for the beacon, and must hear what it causes now
+            self._subscribe(prefix if new else None, lambda: None)
+            return listening
         in_force: Future[None] = Future()
-        self.mailbox.post(lambda: self._subscribe(pattern.prefix if new else None, in_force))
-        if threading.get_ident() != self.thread_id:
-            try:
-                in_force.result(PATIENCE)
-            except FutureTimeout:
-                subscription.cancel()
-                raise CannotConnect(f"the manager did not confirm the subscription to {topic!r} within {PATIENCE:g} s") from None
-        return Listening(self, subscription, pattern)
+
+        def entered() -> None:
+            self._listeners.enter(subscription)
+            in_force.set_result(None)
+
+        self.mailbox.post(lambda: self._subscribe(prefix if new else None, entered))
+        try:
+            in_force.result(PATIENCE)
+        except FutureTimeout:
+            listening.cancel()
+            raise CannotConnect(f"the manager did not confirm the subscription to {topic!r} within {PATIENCE:g} s") from None
+        return listening
 
     def stream(self, topic: str, where: Where | None = None) -> EventStream:
         """The events of a topic pattern as an async iterator, kept from now on."""
@@ -82,14 +93,11 @@ class EventBus(SocketActor):
 
     def settle(self, patience: float = 1.0) -> bool:
         """Wait until what was published before is delivered; False when it is not within ``patience`` seconds."""
-        heard: Future[None] = Future()
-        self.mailbox.post(lambda: self._subscribe(None, heard))
-        if threading.get_ident() != self.thread_id:
-            try:
-                heard.result(patience)
-            except FutureTimeout:
-                return False
-        return True
+        if threading.get_ident() == self.thread_id:
+            return True
+        heard = threading.Event()
+        self.mailbox.post(lambda: self._subscribe(None, heard.set))
+        return heard.wait(patience)
 
     def release(self, pattern: Pattern) -> None:
         """One listener to the pattern has gone."""
@@ -128,7 +136,7 @@ class EventBus(SocketActor):
             except WireError as error:
                 logger.warning("an event that is none: %s", error)
 
-    def _subscribe(self, prefix: str | None, in_force: Future[None]) -> None:
+    def _subscribe(self, prefix: str | None, in_force: Callable[[], None]) -> None:
         if prefix is not None:
             self.socket.subscribe(prefix.encode())
         nonce = NONCE + secrets.token_hex(8).encode()
@@ -164,8 +172,7 @@ class EventBus(SocketActor):
                     self._next[name] = last + 1
         if in_force is not None:
             self.socket.unsubscribe(topic)
-            if not in_force.done():
-                in_force.set_result(None)
+            in_force()
 
     def _published(self, message: Published, payloads: list[Packed]) -> None:
         if message.epoch != self._epoch:
@@ -194,13 +201,12 @@ class EventBus(SocketActor):
 class Listening:
     """A handler that hears events, until `cancel`."""
 
-    def __init__(self, bus: EventBus, subscription: Subscription, pattern: Pattern) -> None:
+    def __init__(self, bus: EventBus, subscription: Subscription) -> None:
         self._bus = bus
         self._subscription = subscription
-        self._pattern = pattern
 
     def cancel(self) -> None:
         """Hear nothing more. May be called again, and from the handler itself."""
         if self._subscription.active:
             self._subscription.cancel()
-            self._bus.release(self._pattern)
+            self._bus.release(self._subscription.pattern)

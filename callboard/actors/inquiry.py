@@ -53,6 +53,8 @@ class Inquiry:
 
     def answer(self, what: str, arguments: dict[str, Any]) -> Any:
         """The answer to a client's question, JSON-able."""
+        if what == "ping":
+            return None
         if what == "status":
             return self._dispatcher.entry(arguments["task_id"]).seen_status().value
         if what == "task":

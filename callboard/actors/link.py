@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 import pykka
@@ -22,12 +23,15 @@ from callboard.actors.peer import Endpoint, PeerActor, Versions
 from callboard.actors.uplink import Question, Uplink
 from callboard.events.topic import Pattern
 from callboard.messages.codec import Packed, encode, pack
-from callboard.messages.errors import PlaygroundClosed
+from callboard.messages.errors import CannotConnect, PlaygroundClosed
 from callboard.messages.payload import dumps
 from callboard.messages.task import Submission, fresh_id
 from callboard.messages.wire import AnyMessage, Goodbye, Hello, Terms, Welcome
 
 logger = logging.getLogger("callboard")
+
+FLUSH_PATIENCE = 10.0
+"""Seconds that a manager elsewhere may take to answer that it has dealt with all that was said."""
 
 
 class LocalLink:
@@ -66,6 +70,10 @@ class LocalLink:
     def drop_rule(self, rule_id: str) -> None:
         """Have them start it no longer."""
         self.ask("drop_rule", {"rule_id": rule_id})
+
+    def flush(self) -> None:
+        """Wait until the manager has dealt with what was handed over before, and has published what was said."""
+        self.call("step", time.monotonic())
 
     def put(self, value_id: str, packed: Packed) -> None:
         """Keep a value for tasks."""
@@ -120,6 +128,15 @@ class ClientLink(PeerActor):
     def drop_rule(self, rule_id: str) -> None:
         """Have them start it no longer."""
         self._ordered(lambda answer: self.uplink.drop_rule(rule_id, answer))
+
+    def flush(self) -> None:
+        """Wait until the manager has dealt with what was handed over before; `CannotConnect` when it is away for long."""
+        pong: Future[Any] = Future()
+        self.mailbox.post(lambda: self.uplink.ask(Question("ping", {}, pong)))
+        try:
+            pong.result(FLUSH_PATIENCE)
+        except FutureTimeout:
+            raise CannotConnect(f"the manager at {self.endpoint.address} did not answer within {FLUSH_PATIENCE:g} s") from None
 
     def put(self, value_id: str, packed: Packed) -> None:
         """Keep a value for tasks; returns when the manager has it."""

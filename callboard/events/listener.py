@@ -102,11 +102,20 @@ class Listeners:
 
     def add(self, topic: str, handler: Handler, where: Where | None = None, *, once: bool = False) -> Subscription:
         """Subscribe; with ``once`` to the first event that is wanted. Raises `InvalidSetting`."""
-        subscription = Subscription(Pattern(topic), handler, where, once, self._forget)
-        with self._lock:
-            self._all = (*self._all, subscription)
-            self._by_topic = {}
+        subscription = self.prepare(topic, handler, where, once=once)
+        self.enter(subscription)
         return subscription
+
+    def prepare(self, topic: str, handler: Handler, where: Where | None = None, *, once: bool = False) -> Subscription:
+        """A subscription that hears nothing until it is entered. Raises `InvalidSetting`."""
+        return Subscription(Pattern(topic), handler, where, once, self._forget)
+
+    def enter(self, subscription: Subscription) -> None:
+        """Have a prepared subscription hear events from now on, unless it was cancelled meanwhile."""
+        with self._lock:
+            if subscription.active:
+                self._all = (*self._all, subscription)
+                self._by_topic = {}
 
     def remove(self, topic: str, handler: Handler) -> bool:
         """Cancel what was added with this topic pattern and handler; whether there was any."""

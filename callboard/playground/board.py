@@ -176,13 +176,14 @@ class Board:
         or to a set, list or tuple of those that will do; for a handler it may be a function of the event.
 
         Handlers run in the bus's thread, async ones in the loop that registered them. Each start has a fresh id and finds
-        its event in ``request.metadata["event"]``. In force when this returns; ``cancel()`` ends it.
+        its event in ``request.metadata["event"]``. In force when this returns; ``cancel()`` ends it. Nothing is heard that
+        this process had emitted, or knew the result of, before it listened.
         """
         if (handler is None) == (start is None):
             raise InvalidSetting("on() takes either a handler or start=task")
         if start is None:
             assert handler is not None
-            return self._the_bus().add(topic, handler, where)
+            return self._listening_bus().add(topic, handler, where)
         from callboard.events.where import check_where
 
         check_where(where)
@@ -198,7 +199,7 @@ class Board:
 
         ``where`` is as in `on`.
         """
-        return self._the_bus().stream(topic, where)
+        return self._listening_bus().stream(topic, where)
 
     def emit(self, topic: str, **data: Any) -> None:
         """Publish an event of one's own. Who publishes many in a row is slowed down to what listeners of this process hear."""
@@ -243,6 +244,12 @@ class Board:
 
     def _the_bus(self) -> EventBus:
         raise NotImplementedError
+
+    def _listening_bus(self) -> EventBus:
+        """The bus, once all that this process has said and seen until now was published, so that no new listener hears it."""
+        bus = self._the_bus()
+        self._the_link().flush()
+        return bus
 
     def _present_bus(self) -> EventBus | None:
         """The bus, if anybody here has listened to anything."""

@@ -114,6 +114,21 @@ def test_a_key_that_the_manager_does_not_know_is_refused(stage: Playground, tmp_
 # -- what a client does -------------------------------------------------------------------------------
 
 
+def test_a_listener_elsewhere_hears_nothing_of_what_was_before_it(stage: Playground, client: Connection) -> None:
+    early = client.on("dawn.*", lambda event: None)
+    heard: list[list[int]] = []
+    for number in range(100):
+        client.emit("dawn.light", number=number)
+        mine: list[int] = []
+        listening = client.on("dawn.light", lambda event, mine=mine: mine.append(event.data["number"]))
+        client.emit("dawn.light", number=-1)
+        until(lambda mine=mine: mine, "the light")
+        listening.cancel()
+        heard.append(mine)
+    early.cancel()
+    assert heard == [[-1]] * 100
+
+
 def test_several_clients_get_each_their_own(stage: Playground) -> None:
     assert stage.address is not None
     clients = [connect(stage.address) for _ in range(4)]

@@ -170,6 +170,24 @@ def test_wildcards_and_where(stage: Playground) -> None:
     assert len(ears["exact"].events) == count
 
 
+def test_a_listener_hears_nothing_of_what_was_before_it(stage: Playground) -> None:
+    early = stage.on("dawn.*", Heard())  # so that events flow already
+    lights: list[Heard] = []
+    past = Heard()
+    for number in range(200):
+        group = stage.fan_out("starter", [number], join=len)
+        group.result(20)
+        stage.emit("dawn.light", number=number)
+        lights.append(Heard())
+        listening = [stage.on("dawn.light", lights[-1]), stage.on("group.completed", past, where={"group": group.task_id})]
+        stage.emit("dawn.light", number=-1)
+        lights[-1].wait(1)
+        for each in listening:
+            each.cancel()
+    early.cancel()
+    assert not past.events and [[event.data["number"] for event in light.events] for light in lights] == [[-1]] * 200
+
+
 def test_events_of_ones_own_carry_anything_that_pickles(stage: Playground) -> None:
     heard = Heard()
     with_task = Heard()
