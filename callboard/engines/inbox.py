@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 Thunk = Callable[[], None]
 
+LONGEST = 86_400.0
+"""The longest wait, in seconds, that the system is asked for at once; it refuses some that are centuries long."""
+
 
 class Inbox:
     """Calls that any thread may hand in and one carries out, in the order of their coming. ``wake`` is told of each."""

@@ -16,7 +16,7 @@ from callboard.flows.machine import FlowMachine
 from callboard.flows.plan import Plan
 from callboard.flows.restoration import restore
 from callboard.flows.signal import WaitForSignal
-from callboard.flows.state import FlowStatus
+from callboard.flows.state import AtomState, FlowStatus
 from callboard.flows.task import Task
 from callboard.messages.errors import CallboardError, InvalidFlow, InvalidSetting
 from callboard.messages.task import fresh_id
@@ -76,7 +76,7 @@ class Opening:
         opening.waits = {
             name: record.meta.load()
             for name, record in snapshot.atoms.items()
-            if record.meta is not None and isinstance(opening._task(name), WaitForSignal)
+            if record.state == AtomState.WAITING and record.meta is not None and isinstance(opening._task(name), WaitForSignal)
         }
         opening.recorder = Recorder(journal, opening.values)
         standings, resolution = opening.recorder.recall(snapshot)

@@ -8,6 +8,7 @@ from typing import Any
 from callboard.engines.job import Ending, Job
 from callboard.flows.interpretation import finish
 from callboard.messages.context import current
+from callboard.messages.errors import TaskFailed
 
 
 class LocalWork:
@@ -45,7 +46,7 @@ def perform(job: Job, tell: Callable[..., None]) -> Ending:
             outcome = finish(outcome)
         return Ending(outcome)
     except BaseException as error:  # the user's code; what is no Exception is raised again by the run
-        return Ending(None, error)
+        return Ending(None, _own(error, job))
     finally:
         current.reset(token)
 
@@ -58,7 +59,22 @@ async def perform_async(job: Job, tell: Callable[..., None]) -> Ending:
         if isinstance(outcome, Awaitable):
             outcome = await outcome
         return Ending(outcome)
-    except Exception as error:  # the user's code; a cancellation is not for us to swallow
-        return Ending(None, error)
+    except BaseException as error:  # the user's code; a cancellation that the run asked for is not for us to swallow
+        if job.cancelled:
+            raise
+        return Ending(None, _own(error, job))
     finally:
         current.reset(token)
+
+
+def _own(error: BaseException, job: Job) -> BaseException:
+    """What the user's code raised. A cancellation from within it, as of something that it awaits, is a failure like any other."""
+    if isinstance(error, Exception):
+        return error
+    from asyncio import CancelledError  # late: a child process that runs nothing async need not import it
+
+    if not isinstance(error, CancelledError):
+        return error
+    failed = TaskFailed(f"task {job.name!r} was cancelled by its own code, and not by the run")
+    failed.__cause__ = error
+    return failed

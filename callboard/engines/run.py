@@ -9,7 +9,7 @@ from typing import Any
 
 from callboard.engines.alarm import Alarms
 from callboard.engines.crew import Crew
-from callboard.engines.inbox import Inbox, Thunk
+from callboard.engines.inbox import LONGEST, Inbox, Thunk
 from callboard.engines.job import Ending, Job
 from callboard.engines.judge import Judge
 from callboard.engines.opening import Opening
@@ -152,8 +152,8 @@ class FlowRun:
             waits.append(self._began + self._deadline - time.monotonic())
         if self.machine.awaiting and self.opening.manager is not None:
             waits.append(POLL)
-        known = [max(wait, 0.0) for wait in waits if wait is not None]
-        return min(known) if known else None
+        known = [min(max(wait, 0.0), LONGEST) for wait in waits if wait is not None]
+        return min(known, default=None)
 
     def block(self) -> None:
         """Wait until something happens or is due, in a thread of one's own."""
@@ -236,12 +236,27 @@ class FlowRun:
 
     def record(self) -> None:
         """Write what has changed since the last time, in one transaction, and tell of it in the same order."""
-        self._gather()
+        self.gather()
         if self.recorder is not None:
             self.recorder.commit()
         news, self._news = self._news, []
         for tell in news:
             tell()
+
+    def gather(self) -> None:
+        """Take the machine's changes for the next `record`, and let go what they end."""
+        transitions, self.machine.changes = self.machine.changes, []
+        for node, _, new in transitions:
+            if new is AtomState.FAILED:
+                self.values.promote(node)
+        if self.recorder is not None:
+            self.recorder.stage(transitions)
+        listened = bool(self.atom_notifier)
+        for node, old, new in transitions:
+            if listened:
+                self._news.append(self._told_of(node, old, new))
+            if new is AtomState.REVERTED or new is AtomState.PENDING:
+                self._steps.clean(node, new)
 
     def stand_in(self, job: Job, task: Task) -> None:
         """Let a task run in a job's place."""
@@ -281,20 +296,6 @@ class FlowRun:
         self._go(FlowStatus.RUNNING if not self.machine.suspended else FlowStatus.SUSPENDED)
         self.opening.begin()
 
-    def _gather(self) -> None:
-        transitions, self.machine.changes = self.machine.changes, []
-        for node, _, new in transitions:
-            if new is AtomState.FAILED:
-                self.values.promote(node)
-        if self.recorder is not None:
-            self.recorder.stage(transitions)
-        listened = bool(self.atom_notifier)
-        for node, old, new in transitions:
-            if listened:
-                self._news.append(self._told_of(node, old, new))
-            if new is AtomState.REVERTED or new is AtomState.PENDING:
-                self._steps.clean(node, new)
-
     def _close(self) -> None:
         if self.status in ENDED:
             return
@@ -307,7 +308,7 @@ class FlowRun:
         if status is self.status:
             return
         check_transition(FLOW_TRANSITIONS, self.status, status, f"flow {self.name!r}")
-        self._gather()
+        self.gather()
         old, self.status = self.status, status
         if self.recorder is not None:
             self.recorder.status(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class Steps:
         self.plan = run.machine.plan
         self.grown: set[int] = set(self.plan.growth)
         self._said: dict[str, Any] = {}
+        self._until: dict[int, float] = {}
         self._stand_ins: list[Job] = []
 
     def close(self) -> None:
@@ -48,6 +50,9 @@ class Steps:
         """Make the job of an atom; a controller is run at once, and what cannot be called fails."""
         node = self.plan.nodes[number]
         try:
+            if isinstance(node.task, Retry):
+                # Its flow begins anew, perhaps in this very round: what the last try left goes before the next gives anything.
+                self.run.gather()
             arguments = self.values.arguments(node.call)
             if isinstance(node.task, Retry):
                 self._run_controller(number, node.task, arguments)
@@ -179,13 +184,11 @@ class Steps:
         try:
             arguments = self.values.arguments(node.on_failure)
             history = History(self.values.attempts.get(number, ()))
-            answer = node.task.on_failure(**{**arguments, "history": history})
-            if not isinstance(answer, (Decision, Verdict)):
-                raise InvalidFlow(f"controller {node.name!r} must answer by a Decision or a Verdict, not {answer!r}")
+            verdict = _verdict(node.task.on_failure(**{**arguments, "history": history}), node.name)
         except Exception as error:  # a controller's code is the user's
             self.run.problem(node.name, error)
-            answer = Decision.REVERT_ALL
-        self.machine.advised(number, answer if isinstance(answer, Verdict) else Verdict(answer))
+            verdict = Verdict(Decision.REVERT_ALL)
+        self.machine.advised(number, verdict)
 
     def _run_controller(self, number: int, retry: Retry, arguments: dict[str, Any]) -> None:
         tries = self.values.attempts.setdefault(number, [])
@@ -207,12 +210,13 @@ class Steps:
         task = self.plan.nodes[number].task
         assert isinstance(task, WaitForSignal)
         if task.timeout is not None:
-            until = self.run.opening.waits.get(self.plan.nodes[number].name)
+            until = self.run.opening.waits.pop(self.plan.nodes[number].name, None)
             if until is None:
                 until = time.time() + task.timeout
                 if self.run.recorder is not None:
                     self.run.recorder.waits_until(number, until)
-            self.run.alarms.after(max(until - time.time(), 0.0), partial(self._expire, number, task))
+            self._until[number] = until
+            self.run.alarms.after(max(until - time.time(), 0.0), partial(self._expire, number, task, until))
         if task.signal in self._said:
             self._answer(number, self._said[task.signal])
 
@@ -234,8 +238,9 @@ class Steps:
             return
         self.machine.signalled(number)
 
-    def _expire(self, number: int, task: WaitForSignal) -> None:
-        if number in self.machine.awaiting:
+    def _expire(self, number: int, task: WaitForSignal, until: float) -> None:
+        # It may have been reverted, and wait anew by now.
+        if number in self.machine.awaiting and self._until[number] == until:
             self.run.give_up(number, SignalTimedOut(f"nobody sent the signal {task.signal!r} within {task.timeout} seconds"))
 
     # -- inside --------------------------------------------------------------------------------------------
@@ -259,6 +264,15 @@ class Steps:
 def _ask(decider: Any, history: dict[str, Any]) -> Any:
     signature = signature_of(decider)
     return decider(history=history) if "history" in signature.names or signature.open else decider(history)
+
+
+def _verdict(answer: Any, name: str) -> Verdict:
+    verdict = answer if isinstance(answer, Verdict) else Verdict(answer)
+    if not isinstance(verdict.decision, Decision):
+        raise InvalidFlow(f"controller {name!r} must answer by a Decision or a Verdict, not {answer!r}")
+    if isinstance(verdict.delay, bool) or not isinstance(verdict.delay, (int, float)) or not 0 <= verdict.delay < math.inf:
+        raise InvalidFlow(f"the delay that controller {name!r} asks for must be a number of seconds from 0, not {verdict.delay!r}")
+    return verdict
 
 
 def _accepted(method: Any, arguments: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:

@@ -126,4 +126,7 @@ def extract(result: Any, where: Places, owner: str) -> dict[str, Any]:
         except (LookupError, TypeError) as error:
             kind = "no item" if isinstance(place, int) else "no key"
             raise TaskFailed(f"{owner} promised {name!r}, but its result ({type(result).__name__}) has {kind} {place!r}") from error
+        except Exception as error:  # the user's class, which may be asked for items
+            kind = type(result).__name__
+            raise TaskFailed(f"{owner} promised {name!r}, but its result ({kind}) raised {type(error).__name__}: {error}") from error
     return found

@@ -52,6 +52,8 @@ class GraphFlow(Flow):
         """Let ``target`` run after ``source``; with a ``decider``, only if that says yes to their results."""
         if decider is not None and not callable(decider):
             raise InvalidFlow(f"the decider of a link in flow {self.name!r} must be a function, not {decider!r}")
+        if depth not in tuple(Depth):
+            raise InvalidFlow(f"the depth of a link in flow {self.name!r} is one of {', '.join(Depth)}, not {depth!r}")
         self.links.append(Link(self._member(source), self._member(target), decider, Depth(depth)))
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -68,10 +68,13 @@ class Retry:
             whole.open,
         )
         requires = self.requires if method is type(self).execute else None
-        rebind = self.rebind
-        if isinstance(rebind, Mapping) and not whole.open:
-            rebind = {argument: name for argument, name in rebind.items() if argument in signature.names}
-        return bind(signature, requires, rebind, None if whole.open else self.inject, f"controller {type(self).__name__}")
+        rebind, inject = self.rebind, self.inject
+        if not whole.open:  # what another of the three takes
+            if isinstance(rebind, Mapping):
+                rebind = {argument: name for argument, name in rebind.items() if argument in signature.names}
+            if inject is not None:
+                inject = {argument: value for argument, value in inject.items() if argument in signature.names}
+        return bind(signature, requires, rebind, inject, f"controller {type(self).__name__}")
 
 
 class AlwaysRevert(Retry):
@@ -166,11 +169,17 @@ class ParameterizedForEach(_Limited):
     def execute(self, values: Iterable[Any], history: History, *args: Any, **inputs: Any) -> Any:
         """The first value that was not tried yet."""
         self.begin(history)
-        return _next(list(values), history)
+        return _next(_all(values), history)
 
     def on_failure(self, values: Iterable[Any], history: History, *args: Any, **inputs: Any) -> Decision | Verdict:
         """RETRY while there are values."""
-        return self.verdict(history, len(list(values)))
+        return self.verdict(history, len(_all(values)))
+
+
+def _all(values: Any) -> list[Any]:
+    if not isinstance(values, Iterable) or isinstance(values, Iterator):
+        raise TaskFailed(f"the values to try must be several, such as a list that can be gone through again, not {values!r}")
+    return list(values)
 
 
 def _next(values: list[Any], history: History) -> Any:

@@ -346,6 +346,22 @@ def test_a_promise_that_is_not_kept_fails_the_atom(executor: Executor) -> None:
         executor.execute(LinearFlow("f").add(Promises(provides={"a", "b"}))).unwrap()
 
 
+class Grudging:
+    def __getitem__(self, key: object) -> object:
+        raise RuntimeError("ask somebody else")
+
+
+class PromisesMuch(Task):
+    def execute(self) -> Grudging:
+        return Grudging()
+
+
+def test_a_result_that_raises_when_it_is_looked_into_fails_the_atom(executor: Executor) -> None:
+    result = executor.execute(LinearFlow("f").add(PromisesMuch("task", provides=("a", "b"))))
+    assert result.status is FlowStatus.REVERTED
+    assert "RuntimeError: ask somebody else" in str(result.failures["task"])
+
+
 class SaysNo(Task):
     def execute(self) -> TaskResult:
         return self.fail("no, thank you")

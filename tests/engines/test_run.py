@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from callboard.engines import DistributedExecutor, Executor, SyncExecutor
-from callboard.flows import FlowStatus, LinearFlow, Task, UnorderedFlow
+from callboard.flows import AtomState, FlowStatus, LinearFlow, Task, UnorderedFlow
 from callboard.resilience import RetryPolicy
 from callboard.state import StateManager
-from tests.engines.conftest import Heard
+from tests.engines.conftest import Heard, make_executor
 from tests.engines.test_scenario import Breaks, Note
 
 
@@ -78,3 +81,32 @@ def test_what_is_cancelled_can_see_that_and_stop(executor: Executor, kind: str, 
         time.sleep(0.005)
     # Its slot is free again.
     assert executor.execute(Note("c")).success
+
+
+class AwaitsWhatIsCancelled(Task):
+    async def execute(self) -> None:
+        awaited = asyncio.ensure_future(asyncio.sleep(60))
+        awaited.cancel()
+        await awaited
+
+
+def test_what_cancels_itself_has_failed_and_the_run_has_not_been_cancelled(executor: Executor) -> None:
+    result = executor.execute(LinearFlow("flow").add(AwaitsWhatIsCancelled("task")))
+    assert (result.status, result.states["task"]) == (FlowStatus.REVERTED, AtomState.REVERTED)
+    assert "cancelled" in str(result.failures["task"]).lower()
+
+
+class Bail(BaseException):
+    """Nothing that anybody is meant to catch, as an interrupt."""
+
+
+class Bails(Task):
+    async def execute(self) -> None:
+        await asyncio.sleep(0)
+        raise Bail
+
+
+@pytest.mark.parametrize("kind", ["sync", "threads", "async"])
+def test_what_is_no_exception_goes_out_of_async_code_too(kind: str) -> None:
+    with pytest.raises(Bail):
+        make_executor(kind).execute(LinearFlow("flow").add(Bails("task")))

@@ -93,6 +93,11 @@ def test_a_cycle_of_links_is_found_too() -> None:
         compile_flow(GraphFlow("f").add(a, b).link(a, b).link(b, a))
 
 
+def test_a_depth_that_is_none_is_said_at_once() -> None:
+    with pytest.raises(InvalidFlow, match="one of all, flow, neighbors, atom, not 'deep'"):
+        GraphFlow("f").add(Task("a"), Task("b")).link("a", "b", decider=bool, depth="deep")
+
+
 def test_two_providers_are_ambiguous_unless_links_say_which() -> None:
     a, b, c = Give("a", provides="x"), Give("b", provides="x"), Take("c")
     flow = GraphFlow("f").add(a, b, c)
