@@ -9,6 +9,8 @@ from typing import Any
 import zmq
 from zmq.utils import z85
 
+from callboard.actors.frame import send_frames
+
 logger = logging.getLogger("callboard")
 
 DOMAIN = "callboard"
@@ -70,4 +72,4 @@ def serve(socket: zmq.Socket[bytes], authenticator: Authenticator, frames: list[
     """Answer one request."""
     reply = authenticator.reply([frame.bytes for frame in frames])
     if reply is not None:
-        socket.send_multipart(reply, zmq.DONTWAIT)
+        send_frames(socket, reply)

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import zmq
 
+from callboard.actors.frame import has_more, receive_frames
+
 DRAIN = 256
 """Messages taken from one socket at a look."""
 SPIN_SECONDS = 0.0002
@@ -204,8 +206,8 @@ class Mailbox:
     def _receive(self, source: zmq.Socket[bytes], frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]]) -> None:
         try:
             for _ in range(DRAIN):
-                frames.append((source, source.recv_multipart(zmq.DONTWAIT, copy=False)))
-                if not source.get(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[arg-type, operator]  # cheaper than to be refused the next
+                frames.append((source, receive_frames(source)))
+                if not has_more(source):  # cheaper than to be refused the next
                     return
         except zmq.Again:
             return

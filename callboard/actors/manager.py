@@ -22,6 +22,7 @@ from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.matcher import MAX_FENCES
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.dump import Dumps
+from callboard.actors.frame import send_frames
 from callboard.actors.gate import Gate
 from callboard.actors.inquiry import Inquiry
 from callboard.actors.keyring import Address, ServerKeys
@@ -241,7 +242,7 @@ class TaskManager(SocketActor):
     def send(self, peer: Peer, frames: list[Any], now: float) -> None:
         """Send to a peer; one that cannot be reached is lost."""
         try:
-            self.router.send_multipart([peer.address, *frames], zmq.DONTWAIT, copy=False)
+            send_frames(self.router, [peer.address, *frames])
         except zmq.Again:
             self.absences.missed(peer, "does not read what it is sent", now)
         except zmq.ZMQError as error:

@@ -19,6 +19,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from callboard.actors.actor import SocketActor, new_socket
+from callboard.actors.frame import send_frames
 from callboard.actors.greeting import Greeting
 from callboard.actors.keyring import Credentials
 from callboard.actors.mailbox import Mail
@@ -150,7 +151,7 @@ class PeerActor(SocketActor):
 
     def send(self, frames: list[Any]) -> None:
         """Send a message; the socket's queue is not bounded, credit and backlog bound what goes in."""
-        self.dealer.send_multipart(frames, zmq.DONTWAIT, copy=False)
+        send_frames(self.dealer, frames)
 
     # -- for subclasses ---------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 import zmq
 
 from callboard.actors.dispatch.command import Notice
+from callboard.actors.frame import send_frames
 from callboard.messages.codec import columns, encode
 from callboard.messages.event import TASK_TOPICS, WORKER_TOPICS
 from callboard.messages.wire import Beacon, Published
@@ -123,6 +124,6 @@ class Publisher:
 
     def _send(self, topic: bytes, frames: list[Any]) -> None:
         try:
-            self._socket.send_multipart([topic, *frames], zmq.DONTWAIT)
+            send_frames(self._socket, [topic, *frames])
         except zmq.Again:
             pass  # a subscriber that does not read sees the gap

@@ -13,6 +13,7 @@ from callboard.actors.courier import Missed, Peer
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.dispatch.rule import Rule
+from callboard.actors.frame import send_frames
 from callboard.actors.gate import user_of
 from callboard.actors.peer import Versions, incompatible
 from callboard.actors.sequence import Verdict
@@ -146,7 +147,7 @@ class Reception:
 
     def _send_stranger(self, identity: str, message: AnyMessage) -> None:
         try:
-            self._manager.router.send_multipart([identity.encode("latin-1"), *encode(message)], zmq.DONTWAIT)
+            send_frames(self._manager.router, [identity.encode("latin-1"), *encode(message)])
         except zmq.ZMQError:
             pass  # a stranger that has gone
 
