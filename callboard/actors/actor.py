@@ -126,16 +126,20 @@ class SocketActor(pykka.ThreadingActor):
         else:
             self.opened.set_result(None)
 
-    def on_receive(self, message: Any) -> Any:
+    def _handle_receive(self, message: Any) -> Any:
+        # Before pykka looks through its own kinds of messages, of which mail is none.
+        if type(message) is Mail:
+            return self._take_mail(message)
+        return super()._handle_receive(message)  # type: ignore[no-untyped-call, unused-ignore]
+
+    def _take_mail(self, mail: Mail) -> None:
         """Pass mail on; a mistake in handling one message must not end the actor, and all that depend on it."""
-        if not isinstance(message, Mail):
-            return super().on_receive(message)
         if self._shut:
-            return None  # it stopped in another thread than the one that still had its hand in the mailbox
+            return  # it stopped in another thread than the one that still had its hand in the mailbox
         try:
-            if message.error is not None:
-                raise message.error
-            self.receive(message)
+            if mail.error is not None:
+                raise mail.error
+            self.receive(mail)
         except zmq.ContextTerminated:
             self.stop()
         except Exception:  # the actor's loop

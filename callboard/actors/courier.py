@@ -79,52 +79,64 @@ class Peer:
 
     def assign(self, entries: Sequence[Entry], epoch: str, ledger: Ledger, codes: Mapping[str, bytes], now: float) -> list[Any]:
         """The message that assigns these tasks, with what they need and the worker has not seen yet."""
-        anew = len(self._known_specs) >= MAX_SPECS
-        if anew:
-            self._known_specs.clear()
-        specs, new_codes = self._introduce({entry.category.number: entry.category.spec for entry in entries}, codes)
         payloads: list[Packed] = [entry.payload for entry in entries]  # type: ignore[misc]
         special = [(row, entry) for row, entry in enumerate(entries) if _is_special(entry)]
-        failed = [(row, entry) for row, entry in special if entry.failures]
-        dependents = {row: entry.dependencies for row, entry in special if entry.dependencies}
-        events = {row: entry.rare.event for row, entry in special if entry.rare.event is not None}
-        rich = {row: entry.rare.rich for row, entry in special if entry.rare.rich is not None}
-        new_values = self._introduce_values(entry for _, entry in special)
-        inputs, needs = self._inputs(dependents, ledger.entries, payloads) if dependents else (None, None)
-        first_rich = len(payloads)
-        payloads += rich.values()
-        laid = columns([*payloads, *map(ledger.values.packed, new_values), *map(pack, new_codes.values())])
+        more = self._particulars(special, ledger, payloads, now) if special else {}
+        numbers = [entry.category.number for entry in entries]
+        if not self._known_specs.issuperset(numbers):
+            more |= self._introduce(entries, codes, payloads)
+        laid = columns(payloads)
         message = Assign(
             epoch=epoch,
-            acked=self.acked,
+            acked=self.reports.upto,
             ids=[entry.task_id for entry in entries],
             names=[entry.name for entry in entries],
-            spec_of=[entry.category.number for entry in entries],
+            spec_of=numbers,
             fences=[entry.fence for entry in entries],
             times=[entry.submitted for entry in entries],
-            attempts={row: entry.attempts + 1 for row, entry in special if entry.attempts} or None,
-            failures={row: entry.failures for row, entry in failed} or None,
-            elapsed={row: now - (entry.rare.begun or now) for row, entry in failed} or None,
-            specs=specs or None,
-            anew=anew or None,
-            inputs=inputs,
-            needs=needs,
-            events=events or None,
-            rich={row: first_rich + index for index, row in enumerate(rich)} or None,
-            values=new_values or None,
-            codes=list(new_codes) or None,
             sizes=laid.sizes,
             large=laid.large,
+            **more,
         )
         return encode(message, laid.frames)
 
-    def _introduce(self, specs: Mapping[int, TaskSpec], codes: Mapping[str, bytes]) -> tuple[dict[int, TaskSpec], dict[str, bytes]]:
-        """What the worker has not been told of these specs, and of the code in those."""
-        new = {number: spec for number, spec in specs.items() if number not in self._known_specs}
+    def _particulars(self, special: list[tuple[int, Entry]], ledger: Ledger, payloads: list[Packed], now: float) -> dict[str, Any]:
+        """The columns that only few tasks have something in; what they carry is added to ``payloads``."""
+        failed = [(row, entry) for row, entry in special if entry.failures]
+        dependents = {row: entry.dependencies for row, entry in special if entry.dependencies}
+        inputs, needs = self._inputs(dependents, ledger.entries, payloads) if dependents else (None, None)
+        rich = {row: entry.rare.rich for row, entry in special if entry.rare.rich is not None}
+        first_rich = len(payloads)
+        payloads += rich.values()
+        values = self._introduce_values(entry for _, entry in special)
+        payloads += map(ledger.values.packed, values)
+        told = {
+            "attempts": {row: entry.attempts + 1 for row, entry in special if entry.attempts},
+            "failures": {row: entry.failures for row, entry in failed},
+            "elapsed": {row: now - (entry.rare.begun or now) for row, entry in failed},
+            "inputs": inputs,
+            "needs": needs,
+            "events": {row: entry.rare.event for row, entry in special if entry.rare.event is not None},
+            "rich": {row: first_rich + index for index, row in enumerate(rich)},
+            "values": values,
+        }
+        return {name: column for name, column in told.items() if column}
+
+    def _introduce(self, entries: Sequence[Entry], codes: Mapping[str, bytes], payloads: list[Packed]) -> dict[str, Any]:
+        """The columns for what the worker has not been told of the specs of these tasks, and of the code in those."""
+        told: dict[str, Any] = {}
+        if len(self._known_specs) >= MAX_SPECS:
+            self._known_specs.clear()
+            told["anew"] = True
+        new = {entry.category.number: entry.category.spec for entry in entries if entry.category.number not in self._known_specs}
         self._known_specs.update(new)
-        digests = {spec.code for spec in new.values() if spec.code is not None} - self._known_codes
-        self._known_codes |= digests
-        return new, {digest: codes[digest] for digest in digests}
+        told["specs"] = new
+        digests = list({spec.code for spec in new.values() if spec.code is not None} - self._known_codes)
+        if digests:
+            self._known_codes.update(digests)
+            payloads += [pack(codes[digest]) for digest in digests]
+            told["codes"] = digests
+        return told
 
     def _introduce_values(self, entries: Iterable[Entry]) -> list[str]:
         """The shared values that these tasks use and the worker has not been sent."""

@@ -176,9 +176,9 @@ class Mailbox:
     def _wait(self) -> list[tuple[Any, int]]:
         if self._items:
             return self._poller.poll(0) or [(self._wake.fd, 0)]
-        when = self.deadline()
-        timeout = None if when is None else max(0.0, when - time.monotonic())
         begun = time.monotonic()
+        when = self.deadline()
+        timeout = None if when is None else max(0.0, when - begun)
         if self._spin and (timeout is None or timeout > self._spin):
             found = self._look(begun + self._spin)
             if found is not None:
@@ -215,6 +215,8 @@ class Mailbox:
     def drain(self) -> list[Any]:
         """All items that are not pykka's; those go to the row of envelopes."""
         items: list[Any] = []
+        if not self._items:
+            return items
         pop = self._items.popleft
         for _ in range(len(self._items)):
             item = pop()

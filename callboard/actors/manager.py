@@ -228,12 +228,11 @@ class TaskManager(SocketActor):
             self._probe(now)
         self._hurry = True
         for _ in range(ROUNDS):
-            commands = self.dispatcher.flush(now)
-            if not commands:
+            for command in self.dispatcher.flush(now):
+                self.outbound.carry_out(command, now)
+            if not self.dispatcher.stirred:
                 self._hurry = False
                 break
-            for command in commands:
-                self.outbound.carry_out(command, now)
         if self._drains and self.dispatcher.drained:
             drains, self._drains = self._drains, []
             for drain in drains:

@@ -30,6 +30,7 @@ PORTION = 1024 * 1024
 """What one message may weigh (see `weight`), so that neither its header nor the number of its frames grows too large."""
 
 T = TypeVar("T")
+_VALIDATOR = ADAPTER.validator
 
 
 class Large(NamedTuple):
@@ -90,6 +91,9 @@ def weight(packed: Packed | None) -> int:
 
 def portions(rows: Sequence[T], weigh: Callable[[T], int]) -> Iterator[Sequence[T]]:
     """Divide rows among messages, by what each of them weighs."""
+    if len(rows) == 1:
+        yield rows
+        return
     start = total = 0
     for index, row in enumerate(rows):
         weighs = 100 + weigh(row)
@@ -129,7 +133,7 @@ def _row(joined: bytes) -> list[Any]:
 
 def encode(message: AnyMessage, frames: Iterable[Any] = ()) -> list[Any]:
     """The frames of a message: its header and the payload frames that `columns` made."""
-    return [message.__pydantic_serializer__.to_json(message), *frames]
+    return [message.__pydantic_serializer__.to_json(message, exclude_none=True), *frames]
 
 
 def fits(frames: Sequence[Any]) -> bool:
@@ -145,7 +149,7 @@ def decode(frames: Sequence[Any]) -> tuple[AnyMessage, list[Packed]]:
     if not 1 <= len(frames) <= MAX_FRAMES:
         raise WireError(f"a message of {len(frames)} frames")
     try:
-        message = ADAPTER.validate_json(_bytes(frames[0]))
+        message: AnyMessage = _VALIDATOR.validate_json(_bytes(frames[0]))
     except (ValidationError, RecursionError) as error:
         raise WireError(f"not a message: {str(error)[:500]}") from None
     _check_columns(message)

@@ -106,6 +106,9 @@ class Outbox:
     notices: list[Notice] = field(default_factory=list)
     others: list[Command] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        return bool(self.assigned or self.others or self.delivered or self.notices)
+
     def take(self) -> list[Command]:
         """All commands of the step; the outbox is empty afterwards."""
         commands: list[Command] = []

@@ -258,6 +258,11 @@ class Dispatcher:
 
     # -- stepping ---------------------------------------------------------------------------
 
+    @property
+    def stirred(self) -> bool:
+        """Whether another `flush` would find more to be done, whatever the time: it was told something since the last."""
+        return bool(self._backlog.moved or self.endings.held or self.outbox)
+
     def flush(self, now: float) -> list[Command]:
         """Match what is ready to who is there, and return all that is to be done.
 
