@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.port import free_port
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -54,13 +55,10 @@ def can_be_alone() -> bool:
 
 def elsewhere(name: str, folder: Path) -> Path:
     """A copy of an example that listens on a free port instead of 8000."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     text = (EXAMPLES / f"{name}.py").read_text()
     assert text.count("port=8000") == 1
     copy = folder / f"{name}.py"
-    copy.write_text(text.replace("port=8000", f"port={port}"))
+    copy.write_text(text.replace("port=8000", f"port={free_port()}"))
     return copy
 
 

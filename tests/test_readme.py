@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from tests.port import free_port
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -55,9 +56,7 @@ def test_a_program_prints_what_the_text_says(snippet: Snippet, tmp_path: Path) -
 
 
 def test_manager_worker_and_client_are_started_as_the_text_says(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     files = {each.file: each for each in snippets() if each.file is not None}
     (tmp_path / "studio.py").write_text(files["studio.py"].program)
     lines = [line.replace("8000", port) for line in README.splitlines() if re.match(r"callboard (manager|worker) ", line)]

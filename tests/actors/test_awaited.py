@@ -59,7 +59,7 @@ def test_before_there_is_a_loop_it_waits_for_one() -> None:
 def test_cancelling_what_awaits_it_cancels_the_task() -> None:
     async def run() -> None:
         async with Playground().play(workers=1) as stage:
-            busy = stage.submit(rest.task(0.2))
+            busy = stage.submit(rest.task(0.6))
             waiting = [stage.add_and_execute_task(Task("waiting", processor="python")) for _ in range(4)]
             first = asyncio.ensure_future(waiting[0])
             first.cancel()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,11 +13,10 @@ from pathlib import Path
 import pytest
 import zmq
 
+from tests.port import free_port
+
 ROOT = Path(__file__).parents[2]
 Start = Callable[..., "subprocess.Popen[str]"]
-_first = 20_000 + os.getpid() % 100 * 100
-_ports = itertools.cycle(range(_first, _first + 100, 2))
-"""Pairs of ports that no process of tests shares with the next."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -44,18 +41,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def port() -> int:
     """A port that is free, and so is the next one, for events."""
     return free_port()
-
-
-def free_port() -> int:
-    while True:
-        found = next(_ports)
-        with socket.socket() as one, socket.socket() as two:
-            try:
-                one.bind(("127.0.0.1", found))
-                two.bind(("127.0.0.1", found + 1))
-            except OSError:
-                continue
-            return found
 
 
 @pytest.fixture

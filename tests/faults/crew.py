@@ -72,6 +72,11 @@ class Hand(ProcessWorker):
         time.sleep(seconds)
         return request.id
 
+    def linger(self, request: ProcessRequest, argument: tuple[str, float]) -> str:
+        """Likewise, but only the first beginning takes so long."""
+        path, seconds = argument
+        return self.mark(request, (path, 0.0 if any(line.startswith(request.id) for line in lines(path)) else seconds))
+
     def ask(self, request: ProcessRequest, argument: int) -> int:
         """Ask for a task of one less, and wait for it."""
         if argument == 0:

@@ -36,7 +36,7 @@ def test_a_killed_local_worker_s_task_is_assigned_again(tmp_path: Path, figure: 
     with Playground().play(workers=crew("ada", "bob", "eve", "kim")) as stage:
         for number in range(8):
             path = tmp_path / str(number)
-            handle = stage.submit(order("mark", (str(path), 0.05)))
+            handle = stage.submit(order("linger", (str(path), 30.0)))
             (begun,) = await_lines(path, 1)
             os.kill(int(begun.split()[1]), signal.SIGKILL)
             killed = time.monotonic()
@@ -55,7 +55,7 @@ def test_a_killed_remote_worker_s_task_is_assigned_again(tmp_path: Path, port: i
     with Playground(port=port, key_file=key).play(workers=[]) as stage:
         address = f"tcp://127.0.0.1:{port}"
         remote = {str(start("worker", address, key, name).pid) for name in ("ada", "bob")}
-        handle = stage.submit(order("mark", (str(path), 0.2)))
+        handle = stage.submit(order("linger", (str(path), 30.0)))
         (begun,) = await_lines(path, 1)
         assert begun.split()[1] in remote
         os.kill(int(begun.split()[1]), signal.SIGKILL)
@@ -124,7 +124,7 @@ def test_a_worker_told_to_end_twice_loses_and_doubles_nothing(tmp_path: Path, po
     with Playground(port=port, key_file=key).play(workers=[]) as stage:
         address = f"tcp://127.0.0.1:{port}"
         first = start("worker", address, key, "ada", 2)
-        long = [stage.submit(order("mark", (str(path), 3.0))) for _ in range(2)]
+        long = [stage.submit(order("linger", (str(path), 30.0))) for _ in range(2)]
         await_lines(path, 2)
         short = [stage.submit(order("mark", (str(path), 0.005))) for _ in range(198)]
         first.send_signal(signal.SIGTERM)
@@ -150,7 +150,7 @@ def test_a_worker_told_to_end_once_finishes_what_it_runs(tmp_path: Path, port: i
     with Playground(port=port, key_file=key).play(workers=[]) as stage:
         address = f"tcp://127.0.0.1:{port}"
         first = start("worker", address, key, "ada")
-        handles = [stage.submit(order("mark", (str(path), 0.3))) for _ in range(3)]
+        handles = [stage.submit(order("mark", (str(path), seconds))) for seconds in (1.0, 0.0, 0.0)]
         await_lines(path, 1)
         first.send_signal(signal.SIGTERM)
         assert first.wait(10) == 0
@@ -218,7 +218,8 @@ def test_a_fan_in_has_all_results_whatever_dies(full: bool, figure: Figure) -> N
         return len(values)
 
     kills = 0
-    with Playground().play(workers=crew("ada", "bob", "eve")) as stage:
+    # A task may well run where all three kills of a round fall: it is not to blame for them.
+    with Playground(max_worker_deaths=10).play(workers=crew("ada", "bob", "eve")) as stage:
         for _ in range(rounds):
             group = stage.fan_out("worker", [("echo", number) for number in range(100)], join=join)
             # A kill while it is handed out, one while it runs, one while the results come in.
@@ -250,7 +251,7 @@ def test_one_key_submitted_a_hundred_times_is_one_task(tmp_path: Path) -> None:
         def submit() -> None:
             together.wait()
             for _ in range(10):
-                handles.append(stage.submit(order("mark", (str(path), 0.1), idempotency_key="one")))
+                handles.append(stage.submit(order("linger", (str(path), 30.0), idempotency_key="one")))
 
         threads = [threading.Thread(target=submit) for _ in range(10)]
         for thread in threads:
@@ -264,7 +265,7 @@ def test_one_key_submitted_a_hundred_times_is_one_task(tmp_path: Path) -> None:
         assert len(set(found)) == 1
         # The effect at least once: the killed attempt had begun.
         assert [line.split()[0] for line in lines(path)] == [found[0], found[0]]
-        late = stage.submit(order("mark", (str(path), 0.1), idempotency_key="one"))
+        late = stage.submit(order("linger", (str(path), 30.0), idempotency_key="one"))
         assert late.result(10).unwrap() == found[0]
         assert len(lines(path)) == 2
 

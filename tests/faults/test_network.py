@@ -17,6 +17,7 @@ import pytest
 from callboard import Playground
 from tests.faults.conftest import Start
 from tests.faults.crew import await_lines, lines, order
+from tests.playground.crew import until
 
 Figure = Callable[[str, object], None]
 _numbers = itertools.count()
@@ -111,7 +112,7 @@ def test_all_tasks_end_when_the_link_is_back(seconds: int, wire: Wire, tmp_path:
         assert {status for _, status, _ in outcomes} == {"completed"}
         assert len({task_id for task_id, _, _ in outcomes}) == len(outcomes) == 200
         assert [handle.result(30).unwrap() for handle in mine] == [handle.task_id for handle in mine]
-        assert len(stage.workers) == 2
+        until(lambda: len(stage.workers) == 2, "the return of both workers")
 
 
 @pytest.mark.timeout(240)

@@ -102,7 +102,7 @@ def test_waits_between_attempts_grow_and_take_no_slot(tmp_path: Path, figure: Fi
 @pytest.mark.usefixtures("no_leaks")
 def test_a_breaker_is_one_for_all_workers(tmp_path: Path) -> None:
     path = tmp_path / "marks"
-    breaker = CircuitBreaker("shop", failure_threshold=4, recovery_seconds=0.5)
+    breaker = CircuitBreaker("shop", failure_threshold=4, recovery_seconds=1.0)
     states: list[str] = []
     closed = threading.Event()
     with Playground().play(workers=[Moody("ada"), Moody("bob")]) as stage:
@@ -119,15 +119,15 @@ def test_a_breaker_is_one_for_all_workers(tmp_path: Path) -> None:
         assert stage.submit(order("echo", 1, processor="worker", breaker=breaker)).result(10).attempts == 0
         assert stage.submit(moody("odd", path)).result(10).attempts == 1
         assert len(lines(path)) == 5
-        time.sleep(0.55)
+        time.sleep(1.05)
         # One call on trial: it fails, and the circuit is open again at once.
         assert stage.submit(moody("odd", path, breaker=breaker)).result(10).attempts == 1
         assert stage.submit(moody("odd", path, breaker=breaker)).result(10).attempts == 0
-        time.sleep(0.55)
+        time.sleep(1.05)
         good = RetryPolicy(max_attempts=1)
         trial = stage.submit(Task("good", "worker", {"data": ("third", str(path))}, breaker=breaker, retry_policy=good))
         assert trial.result(10).attempts == 1
-        time.sleep(0.55)
+        time.sleep(1.05)
         assert stage.submit(Echo("good", breaker=breaker, input_data={"value": 1})).result(10).output == 1
         assert closed.wait(10)
         assert stage.submit(moody("odd", path, breaker=breaker)).result(10).attempts == 1

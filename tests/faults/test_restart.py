@@ -16,6 +16,7 @@ from callboard.actors.keyring import Address, connection_file
 from callboard.messages.errors import PlaygroundClosed
 from tests.faults.conftest import Start
 from tests.faults.crew import await_lines, lines, order, outputs
+from tests.playground.crew import until
 
 Figure = Callable[[str, object], None]
 
@@ -44,6 +45,7 @@ def test_clients_and_workers_go_on_with_the_next_manager(
         first.wait()
         during = [board.submit(order("mark", (str(path), 0.01))) for _ in range(20)]
         time.sleep(1.5)
+        until(lambda: "cannot be reached" in caplog.text, "the word of it")
         assert f"the manager at {address} cannot be reached; what is open waits" in caplog.text
         rule_fired.clear()
         start("manager", port, key)
@@ -59,8 +61,8 @@ def test_clients_and_workers_go_on_with_the_next_manager(
         assert set(begun) == {handle.task_id for handle in (*waiting, *during)}
         figure("manager started again: tasks begun twice, of 220", len(begun) - len(set(begun)))
         assert len(begun) == len(set(begun))
-        until = time.monotonic() + 10
-        while not rule_fired.is_set() and time.monotonic() < until:
+        end = time.monotonic() + 10
+        while not rule_fired.is_set() and time.monotonic() < end:
             assert board.submit(order("echo", 1)).result(10).output == 1
         assert rule_fired.is_set()
 
@@ -72,10 +74,7 @@ def test_a_manager_that_was_killed_and_is_started_again_has_the_same_keys(
     marks = tmp_path / "marks"
     address = f"tcp://127.0.0.1:{port}"
     first = start("command", "manager", "--port", port)
-    until = time.monotonic() + 20
-    while not connection_file(Address("127.0.0.1", port)).exists():
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    until(connection_file(Address("127.0.0.1", port)).exists, "the connection file")
     start("worker", address, "-", "ada")
     with connect(address) as board:
         running = board.submit(order("mark", (str(marks), 1.0)))
@@ -137,7 +136,7 @@ def test_a_manager_that_stands_still_for_a_while_loses_nothing(full: bool, tmp_p
         await_lines(path, before + 1)
         figure("stopped manager: the next task begun after SIGCONT (s)", time.monotonic() - continued)
         assert outputs(handles) == [handle.task_id for handle in handles]
-        assert len(board.workers) == 2
+        until(lambda: len(board.workers) == 2, "the return of both workers")
     begun = Counter(line.split()[0] for line in lines(path))
     assert begun.keys() == {handle.task_id for handle in handles}
     figure("stopped manager: tasks begun twice, of 80", begun.total() - len(begun))
@@ -154,8 +153,8 @@ def test_a_manager_that_ends_in_order_tells_its_clients(tmp_path: Path, port: in
         manager.terminate()
         assert manager.wait(20) == 0
         assert worker.wait(20) == 0
-        until = time.monotonic() + 5
+        end = time.monotonic() + 5
         with pytest.raises(PlaygroundClosed, match="the manager has ended"):
-            while time.monotonic() < until:
+            while time.monotonic() < end:
                 board.submit(order("echo", 1))
                 time.sleep(0.01)

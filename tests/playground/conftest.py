@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import port
 from tests.playground.crew import Tally
 
 ROOT = Path(__file__).parents[2]
@@ -30,13 +30,7 @@ def module_tally(tmp_path_factory: pytest.TempPathFactory) -> Tally:
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Gives ports that nobody listens on."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return find
+    return port.free_port
 
 
 @pytest.fixture

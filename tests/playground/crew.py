@@ -97,11 +97,14 @@ class Obedient(Noting):
 
 
 class Deaf(Noting):
-    """Plain code that looks at nothing: it runs for as long as the task says, once it has noted that it has begun."""
+    """Plain code that looks at nothing: once it has noted that it has begun, it runs until a file is there, or for so many seconds."""
 
     def work(self, request: ProcessRequest) -> str:
         note(request.input_data["begun"], f"{request.id} {os.getpid()}")
-        time.sleep(request.input_data.get("seconds", 30.0))
+        if "until" in request.input_data:
+            until(Path(request.input_data["until"]).exists, "the word to end")
+        else:
+            time.sleep(request.input_data.get("seconds", 30.0))
         return "done"
 
 

@@ -237,14 +237,15 @@ def test_a_handler_may_submit_ask_and_listen(stage: Playground) -> None:
         if event.name == "cause":
             answers.append(stage.task_manager.get_task(str(event.task_id)).status)
             answers.append(stage.submit(Task("effect", "paint", {"data": 1})))
-            stage.on("later.*", heard)
+            answers.append(stage.on("later.*", heard))
 
     listening = stage.on("task.completed", handler)
     stage.submit(Task("cause", "paint", {"data": 1})).result(20)
-    until(lambda: len(answers) == 2, "the handler's answers")
+    until(lambda: len(answers) == 3, "the handler's answers")
     assert answers[0] is TaskStatus.COMPLETED and answers[1].result(20).success
     stage.emit("later.on")
     heard.wait(1)
+    answers[2].cancel()
     listening.cancel()
 
 

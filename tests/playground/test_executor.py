@@ -52,6 +52,12 @@ def hold(mark: str, seconds: float = 0.3) -> str:
     return "held"
 
 
+def hold_until(mark: str, end: Path) -> str:
+    note(mark, "x")
+    until(end.exists, "the word to end")
+    return "held"
+
+
 class Adder:
     def __init__(self, base: int) -> None:
         self.base = base
@@ -217,7 +223,7 @@ def test_map_is_eager_and_raises_when_its_turn_comes(executor: PlaygroundExecuto
 def test_map_times_out(executor: PlaygroundExecutor) -> None:
     got: list[Any] = []
     with pytest.raises(TimeoutError):
-        for value in executor.map(time.sleep, [0, 0, 1.0], timeout=0.5):
+        for value in executor.map(time.sleep, [0, 0, 2.0], timeout=1.0):
             got.append(value)
     assert got == [None, None]
 
@@ -274,7 +280,7 @@ def test_result_times_out(executor: PlaygroundExecutor) -> None:
 
 def test_callbacks_get_the_future_once_and_in_order(executor: PlaygroundExecutor, caplog: pytest.LogCaptureFixture) -> None:
     called: list[tuple[str, Any]] = []
-    future = executor.submit(sleep_and, 5, 0.1)
+    future = executor.submit(sleep_and, 5, 0.4)
     future.add_done_callback(lambda done: called.append(("first", done.result())))
 
     def broken(done: Future[Any]) -> None:
@@ -292,9 +298,9 @@ def test_callbacks_get_the_future_once_and_in_order(executor: PlaygroundExecutor
 
 
 def test_cancelling_what_waits_and_what_has_ended(tmp_path: Path) -> None:
-    mark = str(tmp_path / "mark")
+    mark, end = str(tmp_path / "mark"), tmp_path / "end"
     with Playground().play(workers=1) as stage:
-        running = stage.executor.submit(hold, mark)
+        running = stage.executor.submit(hold_until, mark, end)
         begun(mark)
         waiting = stage.executor.submit(hold, mark)
         called: list[Future[Any]] = []
@@ -305,6 +311,7 @@ def test_cancelling_what_waits_and_what_has_ended(tmp_path: Path) -> None:
         with pytest.raises(CancelledError):
             waiting.exception(5)
         until(lambda: called == [waiting], "the callback")
+        end.touch()
         assert running.result(20) == "held"
         assert running.cancel() is False and not running.cancelled()
 
@@ -326,19 +333,19 @@ def test_shutdown_waits_and_leaves_the_stage_alive(stage: Playground) -> None:
     assert stage.executor is not executor and stage.executor.submit(pow, 2, 2).result(20) == 4
 
 
-def test_shutdown_without_waiting(stage: Playground) -> None:
+def test_shutdown_without_waiting(stage: Playground, tmp_path: Path) -> None:
     executor = stage.executor
-    future = executor.submit(sleep_and, 1, 0.3)
-    before = time.monotonic()
+    future = executor.submit(hold_until, str(tmp_path / "mark"), tmp_path / "end")
     executor.shutdown(wait=False)
-    assert time.monotonic() - before < 0.25 and not future.done()
-    assert future.result(20) == 1
+    assert not future.done()
+    (tmp_path / "end").touch()
+    assert future.result(20) == "held"
 
 
 def test_shutdown_that_cancels(tmp_path: Path) -> None:
     mark = str(tmp_path / "mark")
     with Playground().play(workers=1) as stage:
-        futures = [stage.executor.submit(hold, mark, 0.2) for _ in range(20)]
+        futures = [stage.executor.submit(hold, mark, seconds) for seconds in (1.0, *[0.2] * 19)]
         begun(mark)
         stage.executor.shutdown(wait=True, cancel_futures=True)
         assert all(future.done() for future in futures)

@@ -221,8 +221,8 @@ def test_a_quorum_that_is_out_of_reach_fails(stage: Playground) -> None:
 
 def test_a_timeout_keeps_what_has_come(stage: Playground, tmp_path: Path) -> None:
     before = time.monotonic()
-    result = stage.fan_out("gate", gate_items(tmp_path, 6, 4), join=list, timeout=0.5).result(20)
-    assert 0.45 <= time.monotonic() - before < 5
+    result = stage.fan_out("gate", gate_items(tmp_path, 6, 4), join=list, timeout=1.0).result(20)
+    assert 0.95 <= time.monotonic() - before < 5
     assert result.success and result.output == [0, 1, 2, 3]
     begun(tmp_path / "begun", 2)
     until(lambda: all(worker.load == 0 for worker in stage.workers), "the end of the rest")

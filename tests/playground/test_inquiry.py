@@ -17,7 +17,8 @@ from tests.playground.crew import Deaf, Noting, begun, until
 def test_the_status_before_during_and_after(tmp_path: Path) -> None:
     mark = str(tmp_path / "begun")
     with Playground().play(workers=[Deaf("solo", "desk", skills={"oil": 3})]) as stage:
-        first = stage.submit(Task("first", "desk", {"begun": mark, "seconds": 0.4}, priority=2, skills={"oil": 2}))
+        end = tmp_path / "end"
+        first = stage.submit(Task("first", "desk", {"begun": mark, "until": str(end)}, priority=2, skills={"oil": 2}))
         begun(mark)
         second = stage.submit(Task("second", "desk", {"begun": mark, "seconds": 0.0}))
         task = stage.task_manager.get_task(first.task_id)
@@ -25,6 +26,7 @@ def test_the_status_before_during_and_after(tmp_path: Path) -> None:
         assert (task.name, task.processor, task.skills, task.priority, task.worker) == ("first", "desk", {"oil": 2}, 2, "solo")
         assert task.attempts == 1 and stage.task_manager.get_task(second.task_id).attempts == 0
         assert stage.task_manager.get_task(second.task_id).status is TaskStatus.PENDING and not second.running()
+        end.touch()
         assert first.result(20).success and second.result(20).success
         after = stage.task_manager.get_task(first.task_id)
         assert after.status is TaskStatus.COMPLETED and after.attempts == 1 and after.worker == "solo" and after.error is None
@@ -61,10 +63,11 @@ def test_who_is_connected(tmp_path: Path) -> None:
         assert len(pids) == 3 and os.getpid() not in pids
         for pid in pids:
             os.kill(pid, 0)
-        mark = str(tmp_path / "begun")
-        handles = [stage.submit(Task(processor="paint", input_data={"begun": mark, "seconds": 0.3})) for _ in range(2)]
+        mark, end = str(tmp_path / "begun"), tmp_path / "end"
+        handles = [stage.submit(Task(processor="paint", input_data={"begun": mark, "until": str(end)})) for _ in range(2)]
         begun(mark, 2)
         assert [worker.load for worker in stage.workers if worker.name == "ada"] == [2]
+        end.touch()
         [handle.result(20) for handle in handles]
         until(lambda: all(worker.load == 0 for worker in stage.workers), "the end of the load")
 

@@ -82,13 +82,11 @@ for number in range(times):
         assert raised[way] is None
     except (ZeroDivisionError, KeyboardInterrupt) as error:
         assert type(error) is raised[way], error
-    if first is None:
-        time.sleep(0.3)  # threads that were told to end may take a moment to be gone
-        first = holdings()
-        assert first[0] == {"MainThread"} and first[2] == [], first
-    until = time.monotonic() + 3
-    while (held := holdings()) != first and time.monotonic() < until:
+    until = time.monotonic() + 3  # threads that were told to end may take a moment to be gone
+    while (held := holdings()) != (first or ({"MainThread"}, held[1], [])) and time.monotonic() < until:
         time.sleep(0.005)
+    if first is None:
+        first = {"MainThread"}, held[1], []
     assert held == first, (number, held, first)
 print("clean", len(heard) > 0)
 """

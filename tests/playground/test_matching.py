@@ -39,7 +39,7 @@ def test_tasks_for_different_workers_run_at_the_same_time(office: Playground) ->
 
 
 def test_tasks_that_anybody_can_do_leave_the_master_free_for_last(office: Playground) -> None:
-    handles = [office.submit(Task(processor="desk", input_data={"data": 0.15}, skills={"skill": 1})) for _ in range(2)]
+    handles = [office.submit(Task(processor="desk", input_data={"data": 0.4}, skills={"skill": 1})) for _ in range(2)]
     hard = office.submit(Task(processor="desk", input_data={"data": 0.0}, skills={"skill": 9}))
     assert hard.result(20).worker == "senior"
     assert {handle.result(20).worker for handle in handles} == {"junior", "intermediate"}
@@ -89,13 +89,14 @@ def test_levels_may_be_declared_by_the_class() -> None:
 
 def test_a_later_task_of_higher_priority_overtakes(tally: Tally, tmp_path: Path) -> None:
     with Playground().play(workers=[Deaf("solo", "desk", tally=tally)]) as stage:
-        first = stage.submit(Task("busy", "desk", {"begun": str(tmp_path / "begun"), "seconds": 0.3}))
+        first = stage.submit(Task("busy", "desk", {"begun": str(tmp_path / "begun"), "until": str(tmp_path / "end")}))
         begun(tmp_path / "begun")
         inputs = {"begun": str(tmp_path / "other"), "seconds": 0.0}
         low = [stage.submit(Task(f"low {number}", "desk", inputs)) for number in range(3)]
         late = stage.submit(Task("least", "desk", inputs, priority=-1))
         high = stage.submit(Task("high", "desk", inputs, priority=5))
         highest = stage.submit(Task("highest", "desk", inputs, priority=9))
+        (tmp_path / "end").touch()
     order = [highest, high, *low, late]
     assert [line.split()[0] for line in (tmp_path / "other").read_text().splitlines()] == [handle.task_id for handle in order]
     tally.once([first, *order])
@@ -103,7 +104,7 @@ def test_a_later_task_of_higher_priority_overtakes(tally: Tally, tmp_path: Path)
 
 def test_priorities_hold_among_tasks_of_different_needs(tmp_path: Path) -> None:
     with Playground().play(workers=[Deaf("solo", "desk", skills={"oil": 5})]) as stage:
-        stage.submit(Task("busy", "desk", {"begun": str(tmp_path / "begun"), "seconds": 0.2}))
+        stage.submit(Task("busy", "desk", {"begun": str(tmp_path / "begun"), "until": str(tmp_path / "end")}))
         begun(tmp_path / "begun")
         inputs = {"begun": str(tmp_path / "other"), "seconds": 0.0}
         handles = [
@@ -111,6 +112,7 @@ def test_priorities_hold_among_tasks_of_different_needs(tmp_path: Path) -> None:
             for priority in (1, 4, 2, 8, 5, 7)
         ]
         names = {handle.task_id: int(handle.name) for handle in handles}
+        (tmp_path / "end").touch()
     assert [names[line.split()[0]] for line in (tmp_path / "other").read_text().splitlines()] == [8, 7, 5, 4, 2, 1]
 
 

@@ -70,14 +70,14 @@ def test_a_timeout_of_one_leaves_the_others_alone(stage: Playground, log: str) -
 
 
 def test_time_spent_waiting_does_not_count(stage: Playground, log: str) -> None:
-    first = stage.submit(Task("first", "deaf", {"begun": log, "seconds": 0.5}))
+    first = stage.submit(Task("first", "deaf", {"begun": log, "seconds": 1.0}))
     begun(log)
-    second = stage.submit(Task("second", "deaf", {"begun": log, "seconds": 0.0}, timeout=0.3))
+    second = stage.submit(Task("second", "deaf", {"begun": log, "seconds": 0.0}, timeout=0.8))
     assert first.result(20).success and second.result(20).success
 
 
 def test_an_overrun_is_tried_again_as_the_policy_says(stage: Playground, log: str) -> None:
-    work = Task("sluggish", "flaky", {"log": log, "failures": 2, "kind": "overrun"}, timeout=0.2, retry_policy=RetryPolicy(max_attempts=3))
+    work = Task("sluggish", "flaky", {"log": log, "failures": 2, "kind": "overrun"}, timeout=0.5, retry_policy=RetryPolicy(max_attempts=3))
     result = stage.submit(work).result(30)
     assert result.success and result.attempts == 3 and result.output == 3
     assert len({line.split()[2] for line in Path(log).read_text().splitlines()}) == 3  # each in a process of its own
@@ -136,7 +136,7 @@ def test_the_policy_judges_the_exception(stage: Playground, log: str, policy: Re
 
 
 def test_others_go_on_while_one_waits_to_be_tried_again(stage: Playground, log: str, tmp_path: Path) -> None:
-    policy = RetryPolicy(max_attempts=2, initial_delay_seconds=0.5)
+    policy = RetryPolicy(max_attempts=2, initial_delay_seconds=1.0)
     patient = stage.submit(Task("patient", "flaky", {"log": log, "failures": 1}, retry_policy=policy))
     other = stage.submit(Task("other", "flaky", {"log": str(tmp_path / "other"), "failures": 0}))
     assert other.result(20).success and not patient.done()

@@ -17,15 +17,11 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.port import free_port
+
 READY_SECONDS = 30.0
 STARTS = 3
 """How often a first start is tried: a free port may be taken by another program before the server has it."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Server:

@@ -12,8 +12,8 @@ import pytest
 from callboard.messages.errors import InvalidSetting, MissingExtra, StoreUnavailable
 from callboard.state.address import open_store
 from callboard.state.memory import MemoryStore
+from tests.port import free_port
 from tests.state.program import run_program
-from tests.state.server import free_port
 
 
 def test_memory() -> None:
