@@ -18,6 +18,7 @@ from callboard.engines.phase import Phase
 from callboard.engines.result import FlowResult
 from callboard.engines.run import FlowRun
 from callboard.events import EventEmitter
+from callboard.flows.declaration import checked
 from callboard.flows.plan import Kind, Plan
 from callboard.flows.signal import WaitForSignal
 from callboard.flows.task import Task
@@ -35,6 +36,10 @@ class Executor(ABC):
 
     def __init__(self, *, state: StateManager | str | None = None, emitter: EventEmitter | None = None) -> None:
         self.state = StateManager(state) if isinstance(state, str) else state
+        if self.state is not None and not isinstance(self.state, StateManager):
+            raise InvalidSetting(f"state must be a StateManager, or the URL of a store such as 'sqlite:///runs.db', not {state!r}")
+        if emitter is not None and not isinstance(emitter, EventEmitter):
+            raise InvalidSetting(f"emitter must be an EventEmitter, not {emitter!r}")
         self._owns_state = isinstance(state, str)
         self._judge = Judge(emitter, Remembered(self.state))
         self._runs: dict[str, FlowRun] = {}
@@ -123,7 +128,7 @@ class Executor(ABC):
         book: str | None = None,
     ) -> FlowRun:
         """Check a flow and begin its records; `drive` or `iterate` runs it."""
-        recorded: dict[str, Any] = {"factory": factory, "factory_args": tuple(factory_args), "factory_kwargs": factory_kwargs, "book": book}
+        recorded = {"factory": factory, "factory_args": factory_args, "factory_kwargs": factory_kwargs, "book": book}
         opening = Opening.new(flow, initial_inputs, self.state, run_id, recorded)
         return self._make(opening, deadline)
 
@@ -181,6 +186,7 @@ class Executor(ABC):
 
     def signal(self, run_id: str, name: str, value: Any = None) -> None:
         """Say something to a run: to one under way here, or by the state to one elsewhere or suspended."""
+        checked("name", name, "a signal")
         runs = self._under_way(run_id)
         if self.state is not None:
             self.state.signal(run_id, name, value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import random
 import time
 from collections.abc import Mapping
@@ -9,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from callboard.engines.job import Ending, Job
-from callboard.engines.memory import Remembered
+from callboard.engines.memory import Remembered, remembers
 from callboard.engines.notifier import Notifier
 from callboard.events import EventEmitter
 from callboard.flows.task import Task
@@ -21,6 +23,8 @@ from callboard.resilience import CircuitBreaker
 
 if TYPE_CHECKING:
     from callboard.engines.run import FlowRun
+
+logger = logging.getLogger("callboard")
 
 
 class Judge:
@@ -46,7 +50,7 @@ class Judge:
     def admit(self, run: FlowRun, job: Job) -> Job | None:
         """The job, if it may be begun; None where its outcome is known or its circuit open, and the run was told so."""
         task = job.task
-        if (task.idempotent or task.idempotency_key is not None) and self.remembered.answers(run, job):
+        if remembers(task) and self.remembered.answers(run, job):
             return None
         if task.breaker is not None and not run.crew_judges:
             guard = self._breaker(task).guard()
@@ -105,8 +109,12 @@ class Judge:
             return None
         count, began = run.values.tries.get(job.node, (0, job.began))
         run.values.tries[job.node] = (count + 1, began)
-        delay: float | None = policy.decide(error, count + 1, time.monotonic() - began, random.random())
-        return delay
+        try:
+            delay: float | None = policy.decide(error, count + 1, time.monotonic() - began, random.random())
+            return None if delay is None or not math.isfinite(delay) else delay
+        except Exception:  # a policy of the user's own
+            logger.exception("the retry policy of task %r could not judge what failed, and so gives up", job.name)
+            return None
 
     def _breaker(self, task: Task) -> CircuitBreaker:
         if isinstance(task.breaker, CircuitBreaker):

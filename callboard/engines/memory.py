@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from callboard.engines.job import Ending, Job
+from callboard.flows.task import Task
 from callboard.messages.outcome import Outcome
 from callboard.state import MemoryStore, StateManager, encode
 from callboard.state.idempotency import Done, InFlight, Outcomes, idempotency_key
@@ -29,7 +31,7 @@ class Remembered:
     def answers(self, run: FlowRun, job: Job) -> bool:
         """Whether the job need not be begun: it was answered, or somebody else is at it and will answer."""
         task = job.task
-        job.key = task.idempotency_key or idempotency_key(task.name, task.version, job.arguments)
+        job.key = _key(task, job.arguments)
         answer = self._outcomes.begin(job.key, self._owner(run, job), time.time(), task.timeout or LEASE)
         if isinstance(answer, Done):
             job.key = None
@@ -53,6 +55,10 @@ class Remembered:
         assert job.key is not None
         self._outcomes.abandon(job.key, self._owner(run, job))
 
+    def forget(self, task: Task, arguments: Mapping[str, Any]) -> None:
+        """What a task with these inputs did was undone, so that it is not done any more."""
+        self._outcomes.forget(_key(task, arguments))
+
     def _look_again(self, run: FlowRun, job: Job) -> None:
         if run.jobs.get(job.node) is job:
             del run.jobs[job.node]
@@ -62,3 +68,12 @@ class Remembered:
     def _owner(self, run: FlowRun, job: Job) -> str:
         # The same after a restart: who comes back need not wait for its own lease.
         return f"{run.run_id}/{job.name}"
+
+
+def remembers(task: Task) -> bool:
+    """Whether outcomes of a task are remembered."""
+    return task.idempotent or task.idempotency_key is not None
+
+
+def _key(task: Task, arguments: Mapping[str, Any]) -> str:
+    return task.idempotency_key or idempotency_key(task.name, task.version, arguments)

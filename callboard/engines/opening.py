@@ -50,14 +50,15 @@ class Opening:
         for name in inputs or ():
             if not isinstance(name, str):
                 raise InvalidFlow(f"the names of initial inputs are texts, not {name!r}")
+        if run_id is not None and (not isinstance(run_id, str) or not run_id):
+            raise InvalidSetting(f"run_id must be a text that is not empty, not {run_id!r}; leave it out for a fresh one")
         opening = cls(root, dict(inputs or {}), manager, run_id or fresh_id())
         opening._take_up()
+        _check_factory(recorded)
         if manager is not None:
-            if recorded.get("factory") is not None:
-                find_factory(recorded["factory"])
             journal = manager.begin(opening.run_id, opening.flow.name, inputs=opening.inputs, atoms=opening.plan.names(), **recorded)
             opening.recorder = Recorder(journal, opening.values)
-        elif any(value is not None and value != () for value in recorded.values()):
+        elif any(recorded.values()):
             raise InvalidSetting("a factory or a log book is kept in a state: give the executor one, such as state='sqlite:///runs.db'")
         return opening
 
@@ -132,8 +133,19 @@ def _standing(status: FlowStatus) -> FlowStatus:
     return FlowStatus.SUSPENDED if status in (FlowStatus.RUNNING, FlowStatus.SUSPENDING) else status
 
 
+def _check_factory(recorded: Mapping[str, Any]) -> None:
+    if recorded.get("factory") is not None:
+        find_factory(recorded["factory"])
+    if isinstance(recorded["factory_args"], str) or not isinstance(recorded["factory_args"], Sequence):
+        raise InvalidSetting(f"factory_args are the factory's arguments in a list or tuple, not {recorded['factory_args']!r}")
+    if not isinstance(recorded["factory_kwargs"] or {}, Mapping):
+        raise InvalidSetting(f"factory_kwargs are the factory's arguments by name, in a dict, not {recorded['factory_kwargs']!r}")
+
+
 def find_factory(name: str) -> Callable[..., Any]:
     """The function that ``module:name`` names. Raises `InvalidSetting`."""
+    if not isinstance(name, str):
+        raise InvalidSetting(f"factory is the name of a function, written 'module:function', not {name!r}")
     module, _, qualname = name.partition(":")
     try:
         found: Any = importlib.import_module(module)

@@ -55,10 +55,14 @@ class Recorder:
         """Take what the revert of an atom gave. Raises `CannotStore`, naming the atom."""
         self._revert_results[node] = encode(result, f"the result of the revert of atom {self.values.plan.nodes[node].name!r}")
 
-    def keep_growth(self, node: int, flow: Flow | None) -> None:
-        """Take what an atom made while the flow runs, so that it is there after a restart; None: it is gone again."""
+    def growth(self, node: int, flow: Flow | None) -> StoreValue:
+        """What an atom made while the flow runs, as `keep_growth` takes it. Raises `CannotStore`, naming the atom."""
         name = self.values.plan.nodes[node].name
-        self.changes.append(StoreValue(GROWTH + name, encode(flow, f"the flow that atom {name!r} made")))
+        return StoreValue(GROWTH + name, encode(flow, f"the flow that atom {name!r} made"))
+
+    def keep_growth(self, growth: StoreValue) -> None:
+        """Take what an atom made, so that it is there after a restart; or that it is gone again."""
+        self.changes.append(growth)
 
     def status(self, status: FlowStatus) -> None:
         """Take a change of the flow itself."""

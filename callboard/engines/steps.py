@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from callboard.engines.job import Ending, Job
+from callboard.engines.memory import remembers
 from callboard.flows.compilation import compile_growth
 from callboard.flows.decision import Attempt, Decision, History, Verdict
 from callboard.flows.function import FunctionTask
@@ -68,15 +69,15 @@ class Steps:
 
     def finish(self, job: Job, output: Any) -> None:
         """An atom gave its result: keep it and whatever it made, or fail the atom for it."""
+        result = output.result if isinstance(output, Expansion) else output
         try:
             if isinstance(output, Expansion):
                 self._grow(job.node, output)
-                output = output.result
-                self.values.put_promised(job.node, output)
+                self.values.put_promised(job.node, result)
             else:
-                self.values.put(job.node, output)
+                self.values.put(job.node, result)
             if self.run.recorder is not None:
-                self.run.recorder.keep_result(job.node, output)
+                self.run.recorder.keep_result(job.node, result)
             if job.key is not None:
                 self.run.judge.remembered.finish(self.run, job, output)
         except CallboardError as error:
@@ -129,12 +130,14 @@ class Steps:
     def undone(self, job: Job, ending: Ending) -> None:
         """A revert has ended."""
         if ending.outcome is not None and ending.outcome.success:
-            if self.run.recorder is not None and ending.outcome.output is not None:
-                try:
+            try:
+                if self.run.recorder is not None and ending.outcome.output is not None:
                     self.run.recorder.keep_revert_result(job.node, ending.outcome.output)
-                except CallboardError as refused:
-                    self._revert_failed(job.node, refused)
-                    return
+                if remembers(job.task) and job.node not in self.values.failures:
+                    self.run.judge.remembered.forget(job.task, self.values.arguments(self.plan.nodes[job.node].call))
+            except CallboardError as refused:
+                self._revert_failed(job.node, refused)
+                return
             self.machine.reverted(job.node)
         else:
             error = ending.error or TaskFailed(ending.outcome.error or "revert failed" if ending.outcome else "revert failed")
@@ -147,7 +150,7 @@ class Steps:
             if node in self.grown and node not in self.plan.growth:
                 self.grown.discard(node)
                 if self.run.recorder is not None:
-                    self.run.recorder.keep_growth(node, None)
+                    self.run.recorder.keep_growth(self.run.recorder.growth(node, None))
         else:
             self.values.results.pop(node, None)
             self.values.saved.pop(node, None)
@@ -246,9 +249,12 @@ class Steps:
     # -- inside --------------------------------------------------------------------------------------------
 
     def _grow(self, number: int, expansion: Expansion) -> None:
-        if self.run.recorder is not None:
-            self.run.recorder.keep_growth(number, expansion.flow)
+        recorder = self.run.recorder
+        # What cannot be stored is not begun, and what cannot be laid out is not stored.
+        growth = None if recorder is None else recorder.growth(number, expansion.flow)
         compile_growth(self.plan, number, expansion.flow, self.values.inputs)
+        if recorder is not None and growth is not None:
+            recorder.keep_growth(growth)
         self.machine.grown(number)
         self.grown.add(number)
 

@@ -20,8 +20,8 @@ class _OverNames(Task):
     def __init__(self, function: Callable[..., Any], requires: Iterable[str], name: str | None = None, **declared: Any) -> None:
         if not callable(function):
             raise InvalidTask(f"{type(self).__name__} needs a function, not {function!r}")
-        if isinstance(requires, str):
-            raise InvalidTask(f"requires of {type(self).__name__} must be several names; write [{requires!r}]")
+        if isinstance(requires, str) or not isinstance(requires, Iterable):
+            raise InvalidTask(f"requires of {type(self).__name__} must be several names, such as ['a', 'b'], not {requires!r}")
         self.function = function
         self.order = tuple(requires)
         if len(self.order) < self.least:

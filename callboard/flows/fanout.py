@@ -46,6 +46,8 @@ class FanOutFanInPattern(Task):
         name: str | None = None,
         **declared: Any,
     ) -> None:
+        if not isinstance(items, Iterable):
+            raise InvalidTask(f"the items of a fan-out are several values, or the stored name of such, not {items!r}")
         self.source = items if isinstance(items, str) else None
         self.items = None if isinstance(items, str) else list(items)
         super().__init__(name or _name_of(work), **declared)

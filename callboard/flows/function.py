@@ -43,6 +43,8 @@ class FunctionTask(Task):
     ) -> None:
         if not callable(function):
             raise InvalidTask(f"a FunctionTask needs a function, not {function!r}")
+        if revert is not None and not callable(revert):
+            raise InvalidTask(f"the revert of a FunctionTask is a function, not {revert!r}")
         self.function = function
         self.args = args
         self.kwargs = dict(kwargs or {})

@@ -145,6 +145,19 @@ class Outcomes:
         except VersionConflict:  # its time was up, and somebody else has it now
             return
 
+    def forget(self, key: str) -> None:
+        """What was done was undone: whoever comes next does it again."""
+        for _ in range(ATTEMPTS):
+            entry, version = self._read(key)
+            if entry is None or entry.outcome is None:
+                return
+            try:
+                self._store.transact([Delete(_key(key), version), Delete(_age_key(key, entry))])
+            except VersionConflict:  # somebody changed it this moment
+                continue
+            return
+        raise VersionConflict(f"idempotency key {key!r} was changed by others {ATTEMPTS} times in a row")
+
     def _read(self, key: str) -> tuple[_Entry | None, int]:
         record = self._store.get(_key(key))
         return (None, ABSENT) if record is None else (_Entry.read(record.value), record.version)

@@ -175,7 +175,7 @@ def _text(value: StoredValue | None) -> str | None:
 
 def read_head(store: Store, run_id: str) -> tuple[dict[str, Any], int]:
     """The head of a run and its version. Raises `UnknownRecord` where there is no such run."""
-    record = store.get(head_key(run_id))
+    record = store.get(head_key(run_id)) if isinstance(run_id, str) else None
     if record is None:
         raise UnknownRecord("run", run_id)
     return parse_head(record.value), record.version

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from callboard.messages.errors import CannotStore, UnknownRecord, VersionConflict
+from callboard.messages.errors import CannotStore, InvalidSetting, UnknownRecord, VersionConflict
 from callboard.messages.failure import Failure
 from callboard.messages.task import fresh_id
 from callboard.state.address import open_store
@@ -184,6 +184,8 @@ class StateManager:
 
         Raises `CannotStore` naming the signal.
         """
+        if not isinstance(name, str):
+            raise InvalidSetting(f"a signal has a text for its name, not {name!r}")
         stored = encode(value, f"signal {name!r}")
         read_head(self.store, run_id)
         self.store.put(run_key(run_id, f"signal/{part(name)}"), stored.text.encode())

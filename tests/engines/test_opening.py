@@ -10,8 +10,8 @@ import pytest
 
 from callboard.engines import SyncExecutor
 from callboard.flows import LinearFlow, UnorderedFlow
-from callboard.messages.errors import CannotStore, InvalidFlow, InvalidSetting
-from callboard.state import StateManager
+from callboard.messages.errors import CannotStore, InvalidFlow, InvalidSetting, InvalidTask, UnknownRecord
+from callboard.state import MemoryStore, StateManager
 from tests.engines.test_scenario import Note
 
 
@@ -50,3 +50,38 @@ def test_flows_too_deep_are_refused() -> None:
         flow = LinearFlow(f"f{number}").add(flow)
     with pytest.raises(InvalidFlow, match="too deep"):
         SyncExecutor().execute(flow)
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"run_id": 5}, "run_id must be a text that is not empty, not 5"),
+    ({"run_id": ""}, "run_id must be a text that is not empty, not ''"),
+    ({"factory": 5}, "written 'module:function', not 5"),
+    ({"factory": Note}, "written 'module:function', not <class"),
+    ({"factory": "builtins:list", "factory_args": "ab"}, "factory_args are .* in a list or tuple, not 'ab'"),
+    ({"factory": "builtins:list", "factory_args": 5}, "factory_args are .* in a list or tuple, not 5"),
+    ({"factory": "builtins:list", "factory_kwargs": [1]}, r"factory_kwargs are .* in a dict, not \[1\]"),
+]
+
+
+@pytest.mark.parametrize(("options", "why"), WRONG)
+def test_what_a_run_is_begun_with_is_looked_at_first(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidSetting, match=why):
+        SyncExecutor(state="memory:").execute(Note("a"), **options)
+
+
+def test_an_executor_takes_a_state_and_an_emitter() -> None:
+    with pytest.raises(InvalidSetting, match="state must be a StateManager, or the URL of a store"):
+        SyncExecutor(state=MemoryStore())  # type: ignore[arg-type]
+    with pytest.raises(InvalidSetting, match="emitter must be an EventEmitter, not 5"):
+        SyncExecutor(emitter=5)  # type: ignore[arg-type]
+
+
+def test_what_is_no_name_of_a_run_or_signal_is_said() -> None:
+    executor: Any = SyncExecutor(state="memory:")
+    executor.execute(Note("a"), run_id="run")
+    with pytest.raises(UnknownRecord):
+        executor.resume(None)
+    with pytest.raises(InvalidTask, match="name of a signal must be a text that is not empty, not 5"):
+        executor.signal("run", 5)
+    with pytest.raises(InvalidSetting, match="a signal has a text for its name, not None"):
+        executor.state.signal("run", None)

@@ -11,6 +11,7 @@ import pytest
 from callboard.engines import Executor, SyncExecutor
 from callboard.flows import (
     Expansion,
+    FanOutFanInPattern,
     FlowStatus,
     ForEach,
     LinearFlow,
@@ -347,6 +348,38 @@ def test_an_idempotent_atom_is_answered_from_what_is_remembered(kind: str, state
     for order in (1, 2):
         assert make_executor(kind, state=state).execute(keyed, {"order": order}).is_completed()
     assert count(tmp_path, "keyed") == 1
+
+
+def test_what_was_undone_is_not_remembered(kind: str, state: StateManager, tmp_path: Path) -> None:
+    executor = make_executor(kind, state=state)
+    once = Once("once", tmp_path, idempotent=True)
+    assert executor.execute(LinearFlow("f").add(once, Bad("bad", tmp_path)), {"order": 1}).status is FlowStatus.REVERTED
+    assert executor.execute(LinearFlow("g").add(once), {"order": 1}).is_completed()
+    assert [count(tmp_path, "once"), count(tmp_path, "once", "undone")] == [2, 1]
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def test_what_was_made_is_remembered_with_who_made_it(kind: str, state: StateManager) -> None:
+    fan_out = FanOutFanInPattern(double, [1, 2], sum, provides="total", idempotent=True)
+    for run_id in ("first", "second"):
+        assert make_executor(kind, state=state).execute(LinearFlow("f").add(fan_out), run_id=run_id).outputs == {"total": 6}
+
+
+class MakesItself(Task):
+    def execute(self) -> Expansion:
+        return Expansion([MakesItself(self.name)])
+
+
+def test_what_could_not_be_laid_out_is_not_looked_for_after_a_restart(state: StateManager, tmp_path: Path) -> None:
+    flow = LinearFlow("f").add(Counted("a", tmp_path), MakesItself("b"))
+    executor = SyncExecutor(state=state)
+    executor.atom_notifier.register("failed", lambda _, details: executor.suspend())
+    assert executor.execute(flow, run_id="run").status is FlowStatus.SUSPENDED
+    result = SyncExecutor(state=state).resume("run", flow)
+    assert (result.status, count(tmp_path, "a", "undone")) == (FlowStatus.REVERTED, 1)
 
 
 def test_a_failed_idempotent_atom_runs_again(state: StateManager, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from pathlib import Path
@@ -110,3 +111,20 @@ class Bails(Task):
 def test_what_is_no_exception_goes_out_of_async_code_too(kind: str) -> None:
     with pytest.raises(Bail):
         make_executor(kind).execute(LinearFlow("flow").add(Bails("task")))
+
+
+class OwnPolicy:
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def decide(self, *judged: object) -> object:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [LookupError("no idea"), "soon", math.inf, math.nan])
+@pytest.mark.parametrize("kind", ["sync", "threads", "processes", "async"])
+def test_a_policy_that_cannot_judge_gives_up(kind: str, answer: object) -> None:
+    result = make_executor(kind).execute(LinearFlow("flow").add(Breaks("bad", retry_policy=OwnPolicy(answer))))
+    assert (result.status, list(result.failures)) == (FlowStatus.REVERTED, ["bad"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from callboard.flows import FunctionTask, Task, call_submission, task
+from callboard.flows import FanOutFanInPattern, FunctionTask, MapTask, Task, call_submission, task
 from callboard.flows.function import _calls
 from callboard.messages.code import restore
 from callboard.messages.errors import CannotPickle, InvalidTask
@@ -101,3 +101,12 @@ def test_a_function_can_have_one_that_undoes() -> None:
     assert made.reverts and not FunctionTask(plain).reverts
     made.revert(result=3)
     assert undone == [3]
+
+
+def test_what_is_no_function_and_no_names_is_said_at_once() -> None:
+    with pytest.raises(InvalidTask, match="the revert of a FunctionTask is a function, not 5"):
+        FunctionTask(plain, revert=5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidTask, match="requires of MapTask must be several names"):
+        MapTask(abs, None)  # type: ignore[arg-type]
+    with pytest.raises(InvalidTask, match="the items of a fan-out are several values"):
+        FanOutFanInPattern(abs, None)  # type: ignore[arg-type]
