@@ -9,7 +9,7 @@ from callboard.actors.attempt import Attempt, Finished
 from callboard.actors.uplink import settled
 from callboard.messages.codec import Packed, columns, encode, weight
 from callboard.messages.task import TaskSpec
-from callboard.messages.wire import Assign, Report
+from callboard.messages.wire import Assign, Ending, Report
 
 
 def attempts_of(message: Assign, payloads: Sequence[Packed], specs: Mapping[int, TaskSpec], now: float) -> list[Attempt]:
@@ -37,6 +37,7 @@ def attempts_of(message: Assign, payloads: Sequence[Packed], specs: Mapping[int,
 def report_of(rows: Sequence[Finished], epoch: str, number: int) -> list[Any]:
     """The frames of a report of these endings."""
     laid = columns([row.output for row in rows])
+    failed = [(index, row) for index, row in enumerate(rows) if row.ending != Ending.COMPLETED]
     message = Report(
         epoch=epoch,
         number=number,
@@ -44,13 +45,20 @@ def report_of(rows: Sequence[Finished], epoch: str, number: int) -> list[Any]:
         fences=[row.attempt.fence for row in rows],
         endings=[row.ending for row in rows],
         micros=[row.micros for row in rows],
-        errors={index: row.error for index, row in enumerate(rows) if row.error is not None} or None,
-        failures={index: row.failure for index, row in enumerate(rows) if row.failure is not None} or None,
-        again={index: row.again for index, row in enumerate(rows) if row.again is not None} or None,
         sizes=laid.sizes,
         large=laid.large,
+        **(_of_failures(failed) if failed else {}),
     )
     return encode(message, laid.frames)
+
+
+def _of_failures(failed: Sequence[tuple[int, Finished]]) -> dict[str, Any]:
+    """The columns of a report that only what did not complete has something in."""
+    return {
+        "errors": {index: row.error for index, row in failed if row.error is not None} or None,
+        "failures": {index: row.failure for index, row in failed if row.failure is not None} or None,
+        "again": {index: row.again for index, row in failed if row.again is not None} or None,
+    }
 
 
 def burden(finished: Finished) -> int:

@@ -170,12 +170,13 @@ class Mailbox:
                 else:
                     ready.append(source)
             items = self.drain()
-            if items or frames or ready or not readable:
+            if items or frames or ready or not (readable or self._envelopes):
                 return Parcel(Mail(items, frames, ready))
 
     def _wait(self) -> list[tuple[Any, int]]:
+        """Wait for something to come; returns what is readable."""
         if self._items:
-            return self._poller.poll(0) or [(self._wake.fd, 0)]
+            return self._poller.poll(0)
         begun = time.monotonic()
         when = self.deadline()
         timeout = None if when is None else max(0.0, when - begun)
@@ -186,7 +187,7 @@ class Mailbox:
         self._asleep = True
         if self._items:
             self._asleep = False
-            return [(self._wake.fd, 0)]
+            return []
         readable = self._poller.poll(None if timeout is None else math.ceil(timeout * 1000.0))
         self._asleep = False
         self._spin = SPIN_SECONDS if readable and time.monotonic() - begun < 4 * SPIN_SECONDS else 0.0
@@ -197,10 +198,8 @@ class Mailbox:
         while time.monotonic() < until:
             os.sched_yield()  # ZeroMQ's own thread may want this very processor to bring what is waited for
             readable = poll(0)
-            if readable:
+            if readable or self._items:
                 return readable
-            if self._items:
-                return [(self._wake.fd, 0)]
         return None
 
     def _receive(self, source: zmq.Socket[bytes], frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]]) -> None:

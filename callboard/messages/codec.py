@@ -163,15 +163,14 @@ def decode(frames: Sequence[Any]) -> tuple[AnyMessage, list[Packed]]:
 def _check_columns(message: Message) -> None:
     if message.COLUMNS and len({len(getattr(message, column)) for column in message.COLUMNS}) > 1:
         raise WireError(f"the columns of {type(message).__name__} differ in length")
-    if isinstance(message, Assign | Deliver):
-        outcomes = message.inputs if isinstance(message, Assign) else message.outcomes
-        if outcomes is not None:
-            _check_columns(outcomes)
+    outcomes = message.inputs if type(message) is Assign else message.outcomes if type(message) is Deliver else None
+    if outcomes is not None:
+        _check_columns(outcomes)
 
 
 def _cut(message: Carrier, frames: Sequence[Any]) -> list[Packed]:
     sizes = message.sizes or ()
-    small = sum(size for size in sizes if size > 0)
+    small = sum(sizes) if message.large is None else sum(size for size in sizes if size > 0)
     following = 1 + _slice_count(small)
     if len(frames) < following:
         raise WireError("payloads are missing")

@@ -292,7 +292,8 @@ class Dispatcher:
         if self._isolation.requirements:
             self._isolation.step(now)
         self._matcher.step(now)
-        self._matcher.ahead(touched, now)
+        if self.roster.pools.offers.first() is not None:
+            self._matcher.ahead(touched, now)
         if self.roster.loaded and self.roster.idle_profiles and not self._rebalance_due:
             self._rebalance_due = True
             self.agenda.at(now + REBALANCE_AFTER, self._rebalance, None)
