@@ -134,7 +134,7 @@ class AggregatorActor(SocketActor):
         outcome = Ended(handle.task_id, handle.name, error, failure, status)
         # Before who waits for the group can go on, and perhaps leave the block.
         self._client.announce("group.completed", {"group": handle.task_id, "name": handle.name, "status": status.value})
-        self._client.deliver([outcome])
+        self._client.end_group(outcome)
         self.stop()
 
 
@@ -161,6 +161,9 @@ def fan_out(
         actor.add(submission.task_id, index)
     try:
         for submission in submissions:
+            client.make_room()
+            if handle.done():  # by what became of the first ones, while there was no room for the rest
+                break
             client.submit_to(actor, submission)
     except BaseException:  # nobody gets the handle, so that nobody else could end the group, and the block would wait for it
         actor.mailbox.post(lambda: actor.cancel(False))

@@ -111,6 +111,8 @@ class Client:
 
     def abandon(self, error: CallboardError) -> None:
         """Nobody will finish what is open: all of it ends FAILED with this error."""
+        for group in self.open_groups():
+            self.end_group(Ended.by(group.task_id, group.name, error))
         left = list(self._open)
         self.deliver([Ended.by(task_id, getattr(self._open.get(task_id), "name", ""), error) for task_id in left])
 
@@ -146,7 +148,7 @@ class Client:
         if submission.sources:
             self._submit_sources(submission)
         if len(self._open) >= self._backlog.limit:
-            self._make_room()
+            self.make_room()
         if not self._is_plain(submission):
             self.packed(submission)
         handle = make(self, submission.task_id, submission.name)
@@ -174,13 +176,19 @@ class Client:
             self._forerunners.keep(source, self.submit_made(its, TaskHandle))
 
     def enter_group(self, handle: TaskHandle) -> None:
-        """A group's handle counts as open until the group has ended."""
-        self._open[handle.task_id] = handle
+        """The handle of a group, which is open until the group has ended, and is none of the tasks in the backlog."""
         self._groups[handle.task_id] = handle
+
+    def end_group(self, outcome: Outcome) -> None:
+        """A group has ended."""
+        handle = self._groups.pop(outcome.task_id, None)
+        if handle is not None:
+            calls = settle_all([(handle, outcome)])
+            if calls:
+                self.errands.run(calls)
 
     def open_groups(self) -> list[TaskHandle]:
         """The handles of groups that have not ended."""
-        self._groups = {task_id: handle for task_id, handle in list(self._groups.items()) if not handle.done()}
         return list(self._groups.values())
 
     def announce(self, topic: str, data: dict[str, Any]) -> None:
@@ -240,7 +248,10 @@ class Client:
                 self._open.pop(task_id, None)
             raise
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
+        """Wait until one more task may be open; `BacklogFull` where that is not to be waited for."""
+        if not self.full:
+            return
         if self._when_full == "raise" or _in_loop():
             raise BacklogFull(f"{len(self._open):,} tasks are open, which is max_backlog; submit again when some have ended")
         self._backlog.wait(lambda: len(self._open), lambda: self._link is None)

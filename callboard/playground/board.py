@@ -144,7 +144,8 @@ class Board:
         each `TaskResult` as it arrives, or a function of the list of outputs in the order of the items; the handle's
         output is what it makes. ``on_error``: an item that fails ends the group ("raise"), is left out ("skip"), or is
         given to the join as its `TaskResult` ("collect"). With ``quorum`` the group is done at so many successes and
-        the rest is cancelled. After ``timeout`` seconds what has come is joined.
+        the rest is cancelled. After ``timeout`` seconds what has come is joined. Over ``max_backlog`` it waits or raises as
+        `submit` does; what it had submitted by then is cancelled.
         """
         from callboard.actors.aggregator import fan_out
         from callboard.playground.group import tasks_for

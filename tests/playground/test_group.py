@@ -15,6 +15,7 @@ import pytest
 
 from callboard import (
     Aggregator,
+    BacklogFull,
     Event,
     GroupFailed,
     InvalidSetting,
@@ -50,6 +51,14 @@ class Gate(Noting):
             note(request.data["begun"], request.id)
             await asyncio.sleep(30)
         return int(request.data["value"])
+
+
+class Holding(Noting):
+    """Ends when the file is there that is its data."""
+
+    def work(self, request: ProcessRequest) -> str:
+        until(Path(request.data).exists, "the word to end")
+        return str(request.data)
 
 
 class Folding(Aggregator):
@@ -312,6 +321,47 @@ def test_leaving_by_an_exception_ends_groups_too(tmp_path: Path) -> None:
         begun(tmp_path / "begun", 3)
         raise ZeroDivisionError
     assert handle.result(5).status in (TaskStatus.FAILED, TaskStatus.CANCELLED)
+
+
+# -- the backlog ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_a_group_waits_for_room_in_the_backlog(tmp_path: Path, limit: int) -> None:
+    end = tmp_path / "end"
+    handles: list[Any] = []
+    with Playground(max_backlog=limit).play(workers=[Holding("ada", "hold", slots=5)]) as stage:
+        fanning = threading.Thread(target=lambda: handles.append(stage.fan_out("hold", [str(end)] * 10)))
+        fanning.start()
+        until(lambda: stage.task_manager.overview()["open"] == limit, "the first items")
+        fanning.join(0.2)
+        assert fanning.is_alive() and stage.task_manager.overview()["open"] == limit
+        end.touch()
+        fanning.join(20)
+        assert handles[0].result(20).output == [str(end)] * 10
+
+
+def test_a_group_that_may_not_wait_for_room_is_cancelled(tmp_path: Path, tally: Tally) -> None:
+    crew = [Gate("eve", "gate", slots=3, tally=tally)]
+    with Playground(max_backlog=3, when_full="raise").play(workers=crew) as stage:
+        with pytest.raises(BacklogFull, match="3 tasks are open"):
+            stage.fan_out("gate", gate_items(tmp_path, 4, 0))
+        until(lambda: stage.task_manager.overview()["open"] == 0, "the end of the three")
+
+        async def main() -> Any:
+            with pytest.raises(BacklogFull):
+                stage.fan_out("gate", gate_items(tmp_path, 4, 0))
+            until(lambda: stage.task_manager.overview()["open"] == 0, "the end of the three")
+            return (await stage.fan_out("gate", gate_items(tmp_path, 3, 3))).output
+
+        assert asyncio.run(main()) == [0, 1, 2]
+
+
+def test_a_group_that_has_failed_submits_no_more(tally: Tally) -> None:
+    with Playground(max_backlog=2).play(workers=[Counter("ada", "count", tally=tally)]) as stage:
+        result = stage.fan_out("count", [13, *range(16, 1016)], join=sum).result(20)
+        assert result.status is TaskStatus.FAILED and "13 is bad" in str(result.error)
+    assert len(tally.lines()) < 500
 
 
 # -- what cannot work ------------------------------------------------------------------------------------
