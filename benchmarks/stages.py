@@ -25,7 +25,8 @@ from callboard.actors.note import NoNote
 from callboard.actors.worker import ProcessWorker
 from callboard.flows.function import call_submission
 from callboard.messages.codec import decode
-from callboard.messages.task import PLAIN_ROLE, Submission, TaskSpec
+from callboard.messages.spec import TaskSpec
+from callboard.messages.task import PLAIN_ROLE, Submission
 from callboard.messages.wire import Assign as AssignMessage
 from callboard.playground.executor import ExecutorFuture
 

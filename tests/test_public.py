@@ -70,3 +70,9 @@ def test_importing_the_root_imports_nothing_else() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found = [name for name in done.stdout.split() if name.partition(".")[0] in {"callboard", "pydantic", "pykka", "zmq"}]
     assert found == ["callboard"]
+
+
+def test_what_is_declared_before_the_block_does_without_what_takes_long_to_import() -> None:
+    code = "from callboard import Playground, ProcessWorker, Task, task; import sys; Playground(); Task('one'); print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"asyncio", "pydantic", "pykka", "zmq"} & set(done.stdout.split())

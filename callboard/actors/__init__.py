@@ -6,8 +6,9 @@ no more than it needs.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from callboard.messages.lookup import lookup
 
 if TYPE_CHECKING:
     from callboard.actors.handle import TaskHandle
@@ -20,8 +21,4 @@ __all__ = ["ProcessRequest", "ProcessWorker", "TaskHandle", "TaskManager"]
 _HOMES = {"ProcessRequest": "request", "ProcessWorker": "worker", "TaskHandle": "handle", "TaskManager": "manager"}
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = lookup(__name__, _HOMES)

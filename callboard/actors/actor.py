@@ -14,6 +14,7 @@ import pykka
 import zmq
 
 from callboard.actors.mailbox import Mail, Mailbox
+from callboard.messages.limit import MAX_FRAME
 
 logger = logging.getLogger("callboard")
 
@@ -171,8 +172,6 @@ class SocketActor(pykka.ThreadingActor):
 
 def new_socket(context: zmq.Context[Any], kind: int, *, prepare: Callable[[zmq.Socket[bytes]], None] | None = None) -> zmq.Socket[bytes]:
     """A socket with our bounds: it lingers briefly, takes no oversized frame and notices a silent peer in 1.5 s."""
-    from callboard.messages.codec import MAX_FRAME
-
     made: zmq.Socket[bytes] = context.socket(kind)
     made.linger = 500
     made.maxmsgsize = MAX_FRAME

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from callboard.messages.codec import MAX_PAYLOAD, Packed, columns, encode, pack
+from callboard.messages.codec import Packed, columns, encode, pack
+from callboard.messages.limit import MAX_PAYLOAD
 from callboard.messages.payload import dumps
 from callboard.messages.wire import Say
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from callboard.actors.attempt import Attempt, Finished
 from callboard.actors.uplink import settled
 from callboard.messages.codec import Packed, columns, encode, weight
-from callboard.messages.task import TaskSpec
+from callboard.messages.spec import TaskSpec
 from callboard.messages.wire import Assign, Ending, Report
 
+Specs = dict[int, TaskSpec]
+"""What the tasks of one connection have in common, by the numbers that the manager gives them."""
 
-def attempts_of(message: Assign, payloads: Sequence[Packed], specs: Mapping[int, TaskSpec], now: float) -> list[Attempt]:
+
+def attempts_of(message: Assign, payloads: Sequence[Packed], specs: Specs, now: float) -> list[Attempt]:
     """What a worker is given to do. ``specs`` has all that the message refers to; ``now`` is on the worker's monotonic clock."""
     inputs = settled(message.inputs, payloads) if message.inputs is not None else []
     rows = zip(message.ids, message.names, message.fences, message.spec_of, message.times, payloads[: len(message.ids)], strict=True)

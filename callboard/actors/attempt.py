@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from callboard.actors.uplink import Settled
 from callboard.messages.codec import Packed
-from callboard.messages.task import TaskSpec
+from callboard.messages.spec import TaskSpec
 
 
 class Attempt:

@@ -118,3 +118,23 @@ class LoopSink:
         ended = self._ended
         for _ in range(len(ended)):
             ended.popleft().tell()
+
+
+class LoopSinks:
+    """The sink of each event loop that awaits tasks of a client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._sinks: dict[asyncio.AbstractEventLoop, LoopSink] = {}
+
+    def present(self) -> LoopSink | None:
+        """That of the loop that runs in this thread; None where there is no loop."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return None
+        sink = self._sinks.get(loop)
+        if sink is None:
+            sink = LoopSink(loop, self._client)
+            self._sinks = {**{known: its for known, its in self._sinks.items() if not known.is_closed()}, loop: sink}
+        return sink

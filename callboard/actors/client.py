@@ -10,14 +10,15 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol, TypeVar
 
+from callboard.actors.backlog import DEFAULT_BACKLOG, Backlog
 from callboard.actors.errand import Errands
 from callboard.actors.forerunner import Forerunners
 from callboard.actors.handle import Outcome, TaskHandle, settle_all
 from callboard.actors.label import check_labels
-from callboard.actors.uplink import Backlog
-from callboard.messages.codec import MAX_PAYLOAD, Packed, pack
+from callboard.messages.codec import Packed, pack
 from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClosed
 from callboard.messages.failure import Failure
+from callboard.messages.limit import MAX_PAYLOAD
 from callboard.messages.payload import OUT_OF_BAND, dumps
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Source, Submission, Submittable
@@ -27,7 +28,6 @@ WhenFull = Literal["wait", "raise"]
 H = TypeVar("H", bound=TaskHandle)
 MAX_ASKED = 10_000
 """Ids in one question."""
-DEFAULT_BACKLOG = 1_000_000
 
 
 class Link(Protocol):

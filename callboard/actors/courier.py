@@ -12,7 +12,8 @@ from callboard.messages.code import Code
 from callboard.messages.codec import Packed, columns, encode, pack, weight
 from callboard.messages.errors import WireError
 from callboard.messages.failure import Failure
-from callboard.messages.task import Submission, TaskSpec
+from callboard.messages.spec import TaskSpec
+from callboard.messages.task import Submission
 from callboard.messages.wire import Assign, Deliver, Outcomes, Submit
 
 MAX_SPECS = 20_000

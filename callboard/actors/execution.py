@@ -17,17 +17,20 @@ from callboard.actors.announcement import announcement
 from callboard.actors.attempt import Attempt, Finished, Said
 from callboard.actors.client import Client
 from callboard.actors.crew import Crew
+from callboard.actors.processor import handle
 from callboard.actors.request import ProcessRequest
-from callboard.messages.argument import all_swapped
+from callboard.messages.argument import Reference, all_swapped
 from callboard.messages.code import restore
-from callboard.messages.codec import MAX_PAYLOAD, pack, unpack
+from callboard.messages.codec import pack, unpack
 from callboard.messages.context import current
 from callboard.messages.errors import TaskFailed
 from callboard.messages.failure import MAX_TEXT, Failure, shortened
+from callboard.messages.limit import MAX_PAYLOAD
 from callboard.messages.outcome import Outcome
 from callboard.messages.payload import dumps, loads
 from callboard.messages.result import TaskResult
-from callboard.messages.task import Reference, TaskSpec, WorkKind
+from callboard.messages.spec import TaskSpec
+from callboard.messages.task import WorkKind
 from callboard.messages.wire import Ending
 
 if TYPE_CHECKING:
@@ -129,7 +132,7 @@ class Execution:
         else:
             inputs, metadata = loads(unpack(attempt.payload))
             request.fill(inputs, metadata)
-            value = self._worker.handle(request, attempt.submitted)
+            value = handle(self._worker, request, attempt.submitted)
             outcome = None
         if inspect.isawaitable(value):
             value = outcome = self.crew.wait_for(self._awaited(value), attempt)

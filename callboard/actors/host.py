@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any
 
-from callboard.actors.assignment import attempts_of, burden, report_of
+from callboard.actors.assignment import Specs, attempts_of, burden, report_of
 from callboard.actors.attempt import Attempt, Finished, Leave, Said
 from callboard.actors.dump import stacks
 from callboard.actors.execution import Execution, Noting
@@ -23,7 +23,7 @@ from callboard.actors.uplink import Question, Uplink
 from callboard.actors.worker import ProcessWorker
 from callboard.messages.codec import Packed, encode, portions
 from callboard.messages.shared import keep, let_go
-from callboard.messages.task import Submission, TaskSpec
+from callboard.messages.task import Submission
 from callboard.messages.wire import (
     AnyMessage,
     Assign,
@@ -73,7 +73,7 @@ class WorkerHost(PeerActor):
         self.ended = threading.Event()
         """Set when the worker has nothing more to do and its process may end."""
         self._held: dict[str, Attempt] = {}  # queued and running
-        self._specs: dict[int, TaskSpec] = {}
+        self._specs: Specs = {}
         self._overruns = Overruns()
         self._reports: Kept[tuple[list[str], list[int], list[Any]]] = Kept()
         self._to_run = False

@@ -18,7 +18,8 @@ from callboard.actors.host import WorkerHost
 from callboard.actors.keyring import Address, read_connection
 from callboard.actors.note import NoNote, Note
 from callboard.actors.peer import Endpoint
-from callboard.actors.worker import ProcessWorker, check_ready
+from callboard.actors.processor import check_ready
+from callboard.actors.worker import ProcessWorker
 from callboard.messages.errors import CannotConnect, WorkerStartFailed
 from callboard.messages.payload import loads
 

@@ -31,8 +31,9 @@ from callboard.actors.outbound import LOCAL, Outbound
 from callboard.actors.publisher import Publisher
 from callboard.actors.reception import Reception
 from callboard.actors.supervisor import Death, Expected
-from callboard.messages.codec import MAX_PAYLOAD, encode
+from callboard.messages.codec import encode
 from callboard.messages.errors import PlaygroundClosed
+from callboard.messages.limit import MAX_PAYLOAD
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission
 from callboard.messages.wire import Goodbye, Probe, Watch

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 
 PAGE = 4096
 SEAT = 64
@@ -23,6 +22,8 @@ class Notebook:
         if hasattr(os, "memfd_create"):
             self.fd = os.memfd_create("callboard", os.MFD_CLOEXEC)
         else:
+            import tempfile
+
             self.fd, path = tempfile.mkstemp(prefix="callboard-")
             os.unlink(path)
         os.ftruncate(self.fd, pages * PAGE)  # sparse: a page costs memory when it is first written

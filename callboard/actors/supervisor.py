@@ -14,9 +14,10 @@ from typing import Any
 
 from callboard.actors.actor import SocketActor, logger
 from callboard.actors.mailbox import Mail
+from callboard.actors.processor import check_ready
 from callboard.actors.restart import RestartBudget
 from callboard.actors.spawner import Zygote, folder, import_path
-from callboard.actors.worker import ProcessWorker, check_ready
+from callboard.actors.worker import ProcessWorker
 from callboard.actors.zygote import FrameReader, write_frame
 from callboard.messages.errors import CannotPickle, WorkerStartFailed
 from callboard.messages.payload import dumps_small

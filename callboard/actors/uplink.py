@@ -6,7 +6,6 @@ A `ClientLink` has one, and so has every worker, since tasks may submit tasks.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -17,8 +16,9 @@ from callboard.actors.sequence import Heard, Verdict
 from callboard.messages.codec import Packed, columns, encode, pack, portions, weight
 from callboard.messages.errors import CallboardError, TaskFailed
 from callboard.messages.failure import Failure
+from callboard.messages.spec import TaskSpec
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import Submission, TaskSpec
+from callboard.messages.task import Submission
 from callboard.messages.wire import Ack, Answer, AnyMessage, Ask, Deliver, Drop, Outcomes, Put, Submit, Terms, at
 
 Send = Callable[[list[Any]], None]
@@ -302,29 +302,3 @@ def _answer(question: Question, message: Answer) -> None:
 def _resolve(answer: Future[Any], value: Any) -> None:
     if not answer.done():
         answer.set_result(value)
-
-
-class Backlog:
-    """Bounds how many tasks of one client are open; who would go over it waits here or is refused."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._condition = threading.Condition()
-        self._waiting = 0
-
-    def wait(self, count: Callable[[], int], closed: Callable[[], bool]) -> None:
-        """Wait until fewer than ``limit`` are open, or all is closed."""
-        with self._condition:
-            self._waiting += 1
-            try:
-                # The timeout is a belt to the braces: who delivers looks at `_waiting` without the lock.
-                while count() >= self.limit and not closed():
-                    self._condition.wait(0.1)
-            finally:
-                self._waiting -= 1
-
-    def freed(self) -> None:
-        """Some have ended."""
-        if self._waiting:
-            with self._condition:
-                self._condition.notify_all()

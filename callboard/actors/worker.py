@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callboard.messages.errors import InvalidWorker
-from callboard.messages.outcome import Outcome
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from callboard.actors.request import ProcessRequest
 
 
@@ -56,36 +55,6 @@ class ProcessWorker:
         from callboard.actors.hosting import serve
 
         serve(self, address, key)
-
-    def handle(self, request: ProcessRequest, submitted: int) -> Any:
-        """Run whichever method was overridden; ``submitted`` is whole seconds since the epoch. For the host."""
-        processor = getattr(self, "_processor", None)
-        if processor is None:
-            return self.process(request)
-        value = processor(request, submitted)
-        return _later(value) if inspect.isawaitable(value) else _verdict(value)
-
-
-def check_ready(worker: ProcessWorker) -> None:
-    """Raise `InvalidWorker` where a class of a person's own cannot work: it left out our ``__init__``, or its hooks are async."""
-    kind = type(worker).__name__
-    missing = [name for name in ("name", "role", "skills", "slots") if not hasattr(worker, name)]
-    if missing:
-        raise InvalidWorker(f"a {kind} has no {missing[0]}: its __init__ must call super().__init__(name, role, ...)")
-    for hook in ("on_start", "on_stop"):
-        if inspect.iscoroutinefunction(getattr(worker, hook)):
-            raise InvalidWorker(f"{hook} of {kind} must be a plain def, not async: no event loop runs yet, or any more, when it is called")
-
-
-async def _later(value: Any) -> Outcome:
-    return _verdict(await value)
-
-
-def _verdict(value: Any) -> Outcome:
-    """``(success, output)`` as an `Outcome`; anything else is the output of a success."""
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], bool):
-        return Outcome(value[0], value[1])
-    return Outcome(True, value)
 
 
 def levels(skills: Mapping[str, int] | Iterable[str] | None, whose: str) -> dict[str, int]:

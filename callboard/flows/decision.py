@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from callboard.messages.failure import Failure
+if TYPE_CHECKING:
+    from callboard.messages.failure import Failure
 
 
 class Decision(StrEnum):

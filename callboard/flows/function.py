@@ -6,18 +6,21 @@ import copy
 import pickle
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 from callboard.flows.declaration import Names, Skills
 from callboard.flows.signature import Signature, signature_of
 from callboard.flows.spec import intern_spec
 from callboard.flows.task import Task
-from callboard.messages.argument import all_swapped, found, holds
+from callboard.messages.argument import Reference, all_swapped, found, holds
 from callboard.messages.code import Code, capture, lasts
 from callboard.messages.errors import InvalidTask
 from callboard.messages.payload import Payload, dumps, is_plain
 from callboard.messages.shared import shared_in
-from callboard.messages.task import Reference, Submission, TaskSpec, WorkKind, fresh_id
+from callboard.messages.task import Submission, WorkKind, fresh_id
+
+if TYPE_CHECKING:
+    from callboard.messages.spec import TaskSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")

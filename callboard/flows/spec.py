@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callboard.messages.errors import CannotPickle, InvalidTask
 from callboard.messages.payload import dumps_small
-from callboard.messages.task import PLAIN_ROLE, RetryNumbers, TaskSpec, WorkKind
+from callboard.messages.task import PLAIN_ROLE, WorkKind
 from callboard.resilience import CircuitBreaker, RetryPolicy
+
+if TYPE_CHECKING:
+    from callboard.messages.spec import RetryNumbers, TaskSpec
 
 MAX_SPECS = 4096
 MAX_POLICIES = 256
@@ -53,6 +56,9 @@ def intern_spec(
     if spec is None:
         if len(_specs) >= MAX_SPECS:
             _specs.clear()  # specs are equal by value, so that forgetting them costs time and nothing else
+        # Not above: what is declared before a block need not wait for pydantic, which its workers' ancestor imports meanwhile.
+        from callboard.messages.spec import TaskSpec
+
         spec = TaskSpec(
             kind=kind,
             role=role,
@@ -89,6 +95,8 @@ def _policy_form(policy: Any) -> tuple[RetryNumbers, bytes]:
 def _numbers(policy: Any) -> RetryNumbers:
     if isinstance(policy, RetryPolicy):
         return policy.numbers()
+    from callboard.messages.spec import RetryNumbers
+
     # A person's own policy may say how many attempts there are at most; by that the manager judges deaths and overruns.
     fields = {field: getattr(policy, field) for field in RetryNumbers.model_fields if getattr(policy, field, None) is not None}
     try:

@@ -6,7 +6,7 @@ import inspect
 import warnings
 from collections.abc import Awaitable, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from callboard.flows.binding import Binding, bind, extract, places
 from callboard.flows.declared import Declared
@@ -17,13 +17,15 @@ from callboard.flows.spec import intern_spec
 from callboard.messages.code import Code, capture
 from callboard.messages.context import current
 from callboard.messages.errors import InvalidTask
-from callboard.messages.failure import Failure
 from callboard.messages.outcome import Outcome
 from callboard.messages.payload import Payload, dumps
 from callboard.messages.result import TaskResult
 from callboard.messages.shared import shared_in
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import Submission, TaskSpec, WorkKind, fresh_id
+from callboard.messages.task import Submission, WorkKind, fresh_id
+
+if TYPE_CHECKING:
+    from callboard.messages.spec import TaskSpec
 
 _LEFT_BEHIND = frozenset({"_sent_as", "dependencies", "_sources", "retry_policy", "breaker", "fallback", "idempotency_key"})
 """What an instance does not take along to a worker: it has gone into the submission, or means nothing there."""
@@ -111,6 +113,8 @@ class Task(Hooks, Declared):
             if isinstance(outcome, Awaitable):
                 outcome = finish(outcome)
         except Exception as error:  # the user's code
+            from callboard.messages.failure import Failure
+
             failure = Failure.of(error)
             return TaskResult(self.id, self.name, TaskStatus.FAILED, error=str(failure), failure=failure, attempts=1)
         status = TaskStatus.COMPLETED if outcome.success else TaskStatus.FAILED

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 CONTAINERS = frozenset((list, tuple, dict))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Stands in a call's arguments for the output of a task that it depends on."""
+
+    task_id: str
 
 
 def found(values: Iterable[Any], kind: type[Any]) -> list[Any]:

@@ -13,21 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from callboard.messages.errors import PayloadTooLarge, WireError
+from callboard.messages.limit import LARGEST_PAYLOAD, MAX_FRAME, MAX_FRAMES, MAX_PAYLOAD, MAX_PIECES, PORTION, SLICE
 from callboard.messages.payload import OUT_OF_BAND, Buffer, Payload
 from callboard.messages.wire import ADAPTER, AnyMessage, Assign, Carrier, Deliver, Message, at
-
-SLICE = 4 * 1024 * 1024
-MAX_FRAME = 8 * 1024 * 1024
-"""Frames above this (bytes) are cut off at the receiving socket; nothing honest sends one."""
-MAX_FRAMES = 2048
-MAX_PIECES = 512
-"""Slices of one value: buffers that would make more are put together first."""
-MAX_PAYLOAD = 1024 * 1024 * 1024
-"""Default limit of one value (bytes)."""
-LARGEST_PAYLOAD = MAX_PIECES * SLICE
-"""The limit cannot be set higher."""
-PORTION = 1024 * 1024
-"""What one message may weigh (see `weight`), so that neither its header nor the number of its frames grows too large."""
 
 T = TypeVar("T")
 _VALIDATOR = ADAPTER.validator

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callboard.messages.errors import CallboardError, TaskCancelled, TaskFailed, TaskSkipped
-from callboard.messages.failure import Failure
 from callboard.messages.status import TaskStatus
+
+if TYPE_CHECKING:
+    from callboard.messages.failure import Failure
 
 
 @dataclass(slots=True, frozen=True)

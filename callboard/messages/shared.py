@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from callboard.messages.codec import Packed, unpack
 from callboard.messages.errors import UnknownValue
 from callboard.messages.payload import loads
+
+if TYPE_CHECKING:
+    from callboard.messages.codec import Packed
 
 
 class SharedValue:
@@ -52,6 +54,8 @@ class _Kept:
         if self._packed is not None:
             with self._lock:
                 if self._packed is not None:
+                    from callboard.messages.codec import unpack  # not above: tasks are declared before there are workers
+
                     self._value = loads(unpack(self._packed))
                     self._packed = None
         return self._value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 from callboard.actors.worker import ProcessWorker
 
 if TYPE_CHECKING:
+    import asyncio
+
     from callboard.playground.playground import Playground
 
 
@@ -37,6 +38,8 @@ class Block:
             raise
 
     async def __aenter__(self) -> Playground:
+        import asyncio
+
         beginning = asyncio.ensure_future(_in_thread(lambda: self._playground.begin(self._workers)))
         try:
             await asyncio.shield(beginning)
@@ -48,6 +51,8 @@ class Block:
         return self._playground
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        import asyncio
+
         playground = self._playground
         try:
             if kind is None:
@@ -73,6 +78,8 @@ def _abort_again(playground: Playground, kind: type[BaseException] | None) -> No
 
 async def _in_thread(call: Callable[[], None]) -> None:
     """Run a blocking call in a thread of its own, so that the loop goes on, and needs no more of it than a wake-up."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
 

@@ -5,27 +5,25 @@ What is not needed to enter a block is imported where it is used, most of it whi
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from callboard.actors.client import Client
-from callboard.actors.handle import TaskHandle
 from callboard.messages.errors import InvalidSetting, PlaygroundClosed
-from callboard.messages.result import TaskResult
-from callboard.messages.status import TaskStatus
-from callboard.messages.task import Submittable, fresh_id
 
 if TYPE_CHECKING:
-    from callboard.actors.awaited import LoopSink
+    from callboard.actors.awaited import LoopSinks
     from callboard.actors.bus import EventBus, Listening
+    from callboard.actors.client import Client
+    from callboard.actors.handle import TaskHandle
     from callboard.actors.inquiry import TaskInfo, WorkerView
     from callboard.actors.link import ClientLink, LocalLink
     from callboard.events.listener import Handler
     from callboard.events.stream import EventStream
     from callboard.events.where import Where
     from callboard.gather.aggregator import Aggregator
+    from callboard.messages.result import TaskResult
     from callboard.messages.shared import SharedValue
+    from callboard.messages.task import Submittable
     from callboard.playground.executor import PlaygroundExecutor
 
 
@@ -50,12 +48,12 @@ class Board:
     """Submits tasks and hears of events. Thread-safe; inside its block only (`PlaygroundClosed`)."""
 
     def __init__(self) -> None:
-        self._client = Client()
+        self._client: Client | None = None
+        self._sinks: LoopSinks | None = None
         self._link: LocalLink | ClientLink | None = None
         self._bus: EventBus | None = None
         self._executor: PlaygroundExecutor | None = None
         self._emitted = 0
-        self._sinks: dict[asyncio.AbstractEventLoop, LoopSink] = {}
 
     def __reduce__(self) -> Any:
         raise TypeError(f"a {type(self).__name__} stays in its process; code on a worker submits tasks by ProcessRequest.current().submit")
@@ -69,7 +67,7 @@ class Board:
         `DuplicateTask` and `DependencyCycle`.
         """
         _check_task(task)
-        return self._client.submit(task)
+        return self._the_client().submit(task)
 
     @overload
     def add_and_execute_task(self, task: Submittable, wait_for_completion: Literal[True] = True) -> Coroutine[Any, Any, TaskResult]: ...
@@ -82,26 +80,18 @@ class Board:
         stopping the loop. Called in a running loop it submits the task at once, and what it gives is a future as well.
         """
         _check_task(task)
-        if wait_for_completion and self._client.takes(task):
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:
-                pass  # called before there is one, as in asyncio.run(stage.add_and_execute_task(...))
-            else:
-                return self._sink(loop).submit(task)  # type: ignore[return-value]  # which is registered as a Coroutine
+        if wait_for_completion and self._the_client().takes(task):
+            assert self._sinks is not None
+            sink = self._sinks.present()
+            if sink is not None:  # there is no loop yet in asyncio.run(stage.add_and_execute_task(...))
+                return sink.submit(task)  # type: ignore[return-value]  # which is registered as a Coroutine
         return self._execute(task, wait_for_completion)
 
-    def _sink(self, loop: asyncio.AbstractEventLoop) -> LoopSink:
-        sink = self._sinks.get(loop)
-        if sink is None:
-            from callboard.actors.awaited import LoopSink
-
-            sink = LoopSink(loop, self._client)
-            self._sinks = {**{known: its for known, its in self._sinks.items() if not known.is_closed()}, loop: sink}
-        return sink
-
     async def _execute(self, task: Submittable, wait_for_completion: bool) -> TaskResult | TaskHandle:
-        while self._client.full and self._client.waits:
+        import asyncio
+
+        client = self._the_client()
+        while client.full and client.waits:
             await asyncio.sleep(0.005)
         handle = self.submit(task)
         if not wait_for_completion:
@@ -121,9 +111,10 @@ class Board:
         uses it on another stage, or after this one has ended, fails with `UnknownValue`.
         """
         from callboard.messages.shared import SharedValue
+        from callboard.messages.task import fresh_id
 
         link = self._the_link()
-        packed = self._client.packed_value(value)
+        packed = self._the_client().packed_value(value)
         shared = SharedValue(fresh_id(), link.drop)
         link.put(shared.value_id, packed)
         return shared
@@ -151,7 +142,7 @@ class Board:
         from callboard.playground.group import tasks_for
 
         name, tasks = tasks_for(work, items)
-        return fan_out(self._client, name, tasks, join=join, on_error=on_error, quorum=quorum, timeout=timeout)
+        return fan_out(self._the_client(), name, tasks, join=join, on_error=on_error, quorum=quorum, timeout=timeout)
 
     @property
     def executor(self) -> PlaygroundExecutor:
@@ -159,7 +150,7 @@ class Board:
         if self._executor is None or self._executor.is_shut:
             from callboard.playground.executor import PlaygroundExecutor
 
-            self._executor = PlaygroundExecutor(self._client)
+            self._executor = PlaygroundExecutor(self._the_client())
         return self._executor
 
     # -- events -----------------------------------------------------------------------------
@@ -192,7 +183,7 @@ class Board:
             raise InvalidSetting("start= rules are kept by the manager, so that where must be a mapping, not a function")
         _check_task(start)
         link = self._the_link()
-        rule_id = link.add_rule(topic, dict(where or {}), self._client.packed(start.submission()))
+        rule_id = link.add_rule(topic, dict(where or {}), self._the_client().packed(start.submission()))
         return Rule(lambda: link.drop_rule(rule_id))
 
     def events(self, topic: str = "*", *, where: Where | None = None) -> EventStream:
@@ -238,6 +229,17 @@ class Board:
 
     # -- inside -------------------------------------------------------------------------------
 
+    def _attach(self, client: Client, link: LocalLink | ClientLink) -> None:
+        from callboard.actors.awaited import LoopSinks
+
+        self._client, self._link = client, link
+        self._sinks = LoopSinks(client)
+
+    def _the_client(self) -> Client:
+        if self._client is None:
+            raise PlaygroundClosed("the playground has not begun: tasks can be submitted inside its block only")
+        return self._client
+
     def _the_link(self) -> LocalLink | ClientLink:
         if self._link is None:
             raise PlaygroundClosed("this works inside the playground's block only")
@@ -271,6 +273,7 @@ class ManagerView:
     def get_task(self, task_id: str) -> TaskInfo:
         """What is known of a task, while it runs and after; raises `UnknownTask`."""
         from callboard.actors.inquiry import TaskInfo
+        from callboard.messages.status import TaskStatus
 
         fields = self._link.ask("task", {"task_id": task_id})
         return TaskInfo(**{**fields, "status": TaskStatus(fields["status"])})

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from callboard.actors.backlog import DEFAULT_BACKLOG
 from callboard.actors.bus import EventBus
-from callboard.actors.client import DEFAULT_BACKLOG, Client
+from callboard.actors.client import Client
 from callboard.actors.keyring import Address, Credentials, read_connection
 from callboard.actors.link import ClientLink
 from callboard.actors.peer import Endpoint
@@ -39,8 +40,9 @@ class Connection(Board):
         self._host = address.host
         self._lock = threading.Lock()
         self._closed = False
-        self._client = Client(max_backlog, when_full)
-        self._actor, _ = ClientLink.launch(Endpoint(address.endpoint, credentials), self._client, f"client-{os.getpid()}")
+        client = Client(max_backlog, when_full)
+        self._errands = client.errands
+        self._actor, _ = ClientLink.launch(Endpoint(address.endpoint, credentials), client, f"client-{os.getpid()}")
         try:
             self._welcome = self._actor.joined.result(timeout)
         except FutureTimeout:
@@ -49,8 +51,8 @@ class Connection(Board):
         except BaseException:
             self.close()
             raise
-        self._link = self._actor
-        self._client.attach(self._actor)
+        client.attach(self._actor)
+        self._attach(client, self._actor)
 
     def close(self) -> None:
         """Take leave. Tasks that have not ended go on; their handles here end FAILED with `PlaygroundClosed`."""
@@ -62,7 +64,7 @@ class Connection(Board):
         self._actor.end(CLOSE_PATIENCE)  # first: handlers and callbacks may wait for tasks, whose handles end by this
         if self._bus is not None and not self._bus.end(CLOSE_PATIENCE):
             logger.warning("an event handler has not returned within %g s and is left to itself", CLOSE_PATIENCE)
-        if not self._client.errands.stop(CLOSE_PATIENCE):
+        if not self._errands.stop(CLOSE_PATIENCE):
             logger.warning("a done-callback has not returned within %g s and is left to itself", CLOSE_PATIENCE)
 
     def when_over(self, function: Callable[[], object]) -> None:

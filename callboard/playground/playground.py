@@ -1,14 +1,16 @@
-"""The playground: a manager, its local workers, and the block in which they live."""
+"""The playground: a manager, its local workers, and the block in which they live.
+
+Nothing is imported here that takes long: the workers' ancestor is started first, and imports at the same time as this
+process. What is not needed before that is imported where it is used.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from callboard.actors.keyring import Address, Credentials, KeyPair, ServerKeys, write_connection
 from callboard.actors.spawner import Zygote, preload
 from callboard.actors.worker import ProcessWorker
 from callboard.messages.errors import AlreadyPlaying, InvalidSetting, PlaygroundClosed
@@ -18,7 +20,10 @@ from callboard.playground.board import Board
 from callboard.playground.setting import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from callboard.actors.bus import EventBus
+    from callboard.actors.keyring import ServerKeys
     from callboard.actors.link import LocalLink
     from callboard.playground.session import Session
 
@@ -84,6 +89,8 @@ class Playground(Board):
     @property
     def address(self) -> str | None:
         """Where remote workers and clients find it, None without a port."""
+        from callboard.actors.keyring import Address
+
         return None if self.settings.port is None else Address(self.settings.host, self.settings.port).endpoint
 
     def issue_key(self, path: str | Path) -> str:
@@ -92,6 +99,10 @@ class Playground(Board):
         Inside the block, with a port. The key holds until it is revoked or the block ends. Who has the file may join, so
         that only its owner can read it. Raises `InvalidSetting` without a port.
         """
+        from pathlib import Path
+
+        from callboard.actors.keyring import Credentials, KeyPair, write_connection
+
         server = self._listening().server
         peer = KeyPair.fresh()
         self._order("authorize", peer.public)
@@ -133,8 +144,8 @@ class Playground(Board):
             self._session = None
             session.kill()
             raise
-        self._client = session.client
-        self._link = session.link
+        assert session.link is not None
+        self._attach(session.client, session.link)
 
     def finish(self) -> None:
         """Wait for all that is open, then end."""

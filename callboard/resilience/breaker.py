@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from callboard.messages.errors import CircuitOpen, InvalidSetting
-from callboard.messages.task import BreakerNumbers
 from callboard.resilience.circuit import Circuit, CircuitState
 from callboard.resilience.setting import number, whole_number
+
+if TYPE_CHECKING:
+    from callboard.messages.spec import BreakerNumbers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +53,8 @@ class CircuitBreaker:
 
     def numbers(self) -> BreakerNumbers:
         """What travels of the declaration beside its name."""
+        from callboard.messages.spec import BreakerNumbers
+
         return BreakerNumbers(
             failure_threshold=self.failure_threshold,
             recovery_seconds=self.recovery_seconds,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from callboard.messages.status import check_transition
-from callboard.messages.task import BreakerNumbers
+
+if TYPE_CHECKING:
+    from callboard.messages.spec import BreakerNumbers
 
 
 class CircuitState(StrEnum):

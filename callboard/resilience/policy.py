@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from callboard.messages.errors import InvalidSetting, TaskFailed
-from callboard.messages.task import RetryNumbers
 from callboard.resilience.setting import number, whole_number
 from callboard.resilience.stop import Stop
+
+if TYPE_CHECKING:
+    from callboard.messages.spec import RetryNumbers
 
 logger = logging.getLogger("callboard")
 
@@ -88,6 +91,8 @@ class RetryPolicy:
 
     def numbers(self) -> RetryNumbers:
         """The numbers alone, by which can be decided where the exception is not known."""
+        from callboard.messages.spec import RetryNumbers
+
         return RetryNumbers(
             max_attempts=self.max_attempts,
             initial_delay_seconds=self.initial_delay_seconds,

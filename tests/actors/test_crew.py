@@ -11,7 +11,7 @@ import pytest
 
 from callboard.actors.attempt import Attempt
 from callboard.actors.crew import Crew
-from callboard.messages.task import TaskSpec
+from callboard.messages.spec import TaskSpec
 from tests.playground.crew import until
 
 SPEC = TaskSpec()

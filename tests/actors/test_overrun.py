@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from callboard.actors.attempt import Attempt
 from callboard.actors.overrun import Overruns
-from callboard.messages.task import TaskSpec
+from callboard.messages.spec import TaskSpec
 
 
 def attempt(task_id: str, timeout: float | None, started: float | None = None) -> Attempt:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from callboard.actors.backlog import Backlog
 from callboard.actors.courier import Peer
 from callboard.actors.greeting import Greeting
-from callboard.actors.uplink import Backlog, Question, Settled, Uplink
+from callboard.actors.uplink import Question, Settled, Uplink
 from callboard.flows.function import call_submission
 from callboard.flows.task import Task
 from callboard.messages.codec import decode, encode

@@ -14,7 +14,8 @@ from callboard.actors.manager import ManagerSettings, TaskManager
 from callboard.actors.peer import Versions
 from callboard.messages.codec import columns, encode, pack
 from callboard.messages.failure import Failure
-from callboard.messages.task import BreakerNumbers, RetryNumbers, TaskSpec, WorkKind
+from callboard.messages.spec import BreakerNumbers, RetryNumbers, TaskSpec
+from callboard.messages.task import WorkKind
 from callboard.messages.wire import (
     Ack,
     Ask,

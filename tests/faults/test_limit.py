@@ -13,8 +13,9 @@ import pytest
 from callboard import Playground, Task, TaskStatus, connect, task
 from callboard.actors.keyring import Address, read_connection
 from callboard.actors.shelf import Shelf
-from callboard.messages.codec import LARGEST_PAYLOAD, MAX_FRAME, MAX_FRAMES, encode
+from callboard.messages.codec import encode
 from callboard.messages.errors import InvalidSetting, InvalidTask, PayloadTooLarge
+from callboard.messages.limit import LARGEST_PAYLOAD, MAX_FRAME, MAX_FRAMES
 from callboard.messages.wire import Ask, Submit
 from callboard.playground.board import Board
 from tests.faults.conftest import Start

@@ -8,9 +8,10 @@ import pytest
 
 from callboard.flows import FanOutFanInPattern, FunctionTask, MapTask, Task, call_submission, task
 from callboard.flows.function import _calls
+from callboard.messages.argument import Reference
 from callboard.messages.code import restore
 from callboard.messages.errors import CannotPickle, InvalidTask
-from callboard.messages.task import Reference, WorkKind
+from callboard.messages.task import WorkKind
 from tests.flows.conftest import opened
 
 

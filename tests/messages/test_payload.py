@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from callboard.messages.codec import SLICE, Large, pack, unpack
+from callboard.messages.codec import Large, pack, unpack
 from callboard.messages.errors import CannotPickle, PayloadTooLarge
+from callboard.messages.limit import SLICE
 from callboard.messages.payload import LIFT_ITEMS, OUT_OF_BAND, dumps, loads, size_of
 
 LARGE = os.urandom(OUT_OF_BAND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -320,3 +321,16 @@ def test_a_playground_may_play_again_after_its_end() -> None:
     for number in range(2):
         with playground.play(workers=[Noting("ada")]) as stage:
             assert stage.submit(Task(processor="worker", input_data={"data": number})).result(20).output == number
+
+
+async def _played_twice(playground: Playground) -> list[object]:
+    outputs = []
+    for number in range(2):
+        async with playground.play(workers=[Noting("ada")]) as stage:
+            result = await stage.add_and_execute_task(Task(processor="worker", input_data={"data": number}))
+            outputs.append(result.output)
+    return outputs
+
+
+def test_a_playground_may_play_again_in_the_same_loop() -> None:
+    assert asyncio.run(_played_twice(Playground())) == [0, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.messages.task import BreakerNumbers
+from callboard.messages.spec import BreakerNumbers
 from callboard.resilience import CIRCUIT_TRANSITIONS, Circuit, CircuitState
 
 CLOSED, OPEN, HALF_OPEN = CircuitState.CLOSED, CircuitState.OPEN, CircuitState.HALF_OPEN

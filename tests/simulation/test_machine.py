@@ -13,7 +13,8 @@ from callboard.actors.dispatch.command import Assign, Deliver, Halt, Recall
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.messages.errors import CallboardError, DependencyCycle, DuplicateTask
-from callboard.messages.task import RetryNumbers, Submission, TaskSpec
+from callboard.messages.spec import RetryNumbers, TaskSpec
+from callboard.messages.task import Submission
 from callboard.messages.wire import Ending, Report
 from tests.simulation.invariant import Invariants
 from tests.simulation.world import World

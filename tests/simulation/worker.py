@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.sequence import Kept
-from callboard.messages.task import TaskSpec
+from callboard.messages.spec import TaskSpec
 from callboard.messages.wire import Ending, Report
 from tests.simulation.client import Submitter
 from tests.simulation.manager import Outcome

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callboard.messages.task import BreakerNumbers, RetryNumbers, Submission, TaskSpec
+from callboard.messages.spec import BreakerNumbers, RetryNumbers, TaskSpec
+from callboard.messages.task import Submission
 from callboard.messages.wire import Ending
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from callboard.actors.dispatch.entry import Category
 from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.roster import Roster
-from callboard.messages.task import TaskSpec
+from callboard.messages.spec import TaskSpec
 
 MAX_SPECS = 20_000
 

@@ -9,8 +9,9 @@ from callboard.messages.codec import Large, Packed
 from callboard.messages.errors import CallboardError
 from callboard.messages.failure import Failure
 from callboard.messages.payload import Payload
+from callboard.messages.spec import TaskSpec
 from callboard.messages.status import FINAL, TASK_TRANSITIONS, TaskStatus, check_transition
-from callboard.messages.task import Submission, TaskSpec
+from callboard.messages.task import Submission
 
 if TYPE_CHECKING:
     from callboard.actors.dispatch.agenda import Timer

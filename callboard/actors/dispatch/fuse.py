@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.entry import Entry
-from callboard.messages.task import BreakerNumbers
+from callboard.messages.spec import BreakerNumbers
 from callboard.resilience.circuit import Circuit, Transition
 
 Tell = Callable[[Notice, float], None]

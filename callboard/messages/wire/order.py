@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from callboard.messages.task import TaskSpec
+from callboard.messages.spec import TaskSpec
 from callboard.messages.wire.message import Carrier, Ids, Message, Names, Outcomes, Rows
 
 

@@ -11,8 +11,9 @@ from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.roster import WorkerInfo, WorkerRecord
 from callboard.messages.codec import Packed
 from callboard.messages.errors import CallboardError
+from callboard.messages.spec import TaskSpec
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import Submission, TaskSpec
+from callboard.messages.task import Submission
 from callboard.messages.wire import Ending, Report
 
 DONE = b"done"

@@ -4,7 +4,7 @@ import pytest
 
 from callboard.actors.dispatch.category import Categories
 from callboard.actors.dispatch.entry import Category
-from callboard.messages.task import TaskSpec
+from callboard.messages.spec import TaskSpec
 from tests.actors.dispatch.board import Board, task
 
 

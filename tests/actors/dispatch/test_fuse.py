@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from callboard.messages.spec import BreakerNumbers, RetryNumbers
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import BreakerNumbers, RetryNumbers, Submission
+from callboard.messages.task import Submission
 from callboard.messages.wire import Ending
 from tests.actors.dispatch.board import Board, task
 

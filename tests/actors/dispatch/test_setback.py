@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from callboard.messages.spec import RetryNumbers
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import RetryNumbers
 from callboard.messages.wire import Ending
 from tests.actors.dispatch.board import Board, task
 

@@ -9,7 +9,8 @@ from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.dispatch.value import Values
 from callboard.messages.errors import UnknownValue
-from callboard.messages.task import PLAIN_ROLE, Submission, TaskSpec
+from callboard.messages.spec import TaskSpec
+from callboard.messages.task import PLAIN_ROLE, Submission
 from callboard.messages.wire import Ending, Report
 
 SPEC = TaskSpec()

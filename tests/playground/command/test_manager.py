@@ -69,8 +69,8 @@ def test_a_port_in_use_is_one_line(terminal: Terminal) -> None:
     ("words", "code", "expected"),
     [
         (["--host", "0.0.0.0"], 1, "need keys: pass key_file=PATH"),
-        (["--port", "70000"], 2, "port: Input should be less than or equal to 65535 (it is 70000)"),
-        (["--max-payload", "3"], 2, "max_payload: Input should be greater than or equal to 1024"),
+        (["--port", "70000"], 2, "port: it must be 1 to 65535 (it is 70000)"),
+        (["--max-payload", "3"], 2, "max_payload: it must be 1024 to 2147483648"),
     ],
 )
 def test_a_mistake_is_one_clear_line(terminal: Terminal, words: list[str], code: int, expected: str) -> None:
