@@ -12,6 +12,7 @@ from callboard.engines.executor import Executor
 from callboard.engines.job import Ending, Job
 from callboard.engines.run import FlowRun
 from callboard.flows.plan import Plan
+from callboard.flows.state import WORDS
 from callboard.flows.undo import Undo
 from callboard.messages.errors import InvalidSetting
 from callboard.messages.event import Event
@@ -151,7 +152,7 @@ class _Workers:
 def _tell(run: FlowRun, job: Job, topic: str, data: Mapping[str, Any]) -> None:
     if topic == "task.progress":
         run.tell(job, "progress", {"progress": data.get("fraction", 0.0), "text": data.get("text", "")})
-    elif not topic.startswith(("task.", "worker.")):
+    elif topic not in WORDS and not topic.startswith(("task.", "worker.")):
         run.tell(job, topic, data)
 
 

@@ -15,7 +15,7 @@ from callboard.engines.memory import Remembered, remembers
 from callboard.engines.notifier import Notifier
 from callboard.events import EventEmitter
 from callboard.flows.task import Task
-from callboard.messages.errors import CircuitOpen, TaskFailed
+from callboard.messages.errors import CallboardError, CircuitOpen, TaskFailed
 from callboard.messages.failure import Failure
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
@@ -43,9 +43,12 @@ class Judge:
         return self._emitter is not None
 
     def emit(self, topic: str, name: str, data: Mapping[str, Any]) -> None:
-        """Tell the emitter, if there is one."""
+        """Tell the emitter, if there is one. What it refuses, such as a topic that it does not know, changes no run."""
         if self._emitter is not None:
-            self._emitter.emit(topic, **{"name": name, **data})
+            try:
+                self._emitter.emit(topic, **{"name": name, **data})
+            except CallboardError as error:
+                logger.warning("the emitter was not told of %r: %s", topic, error)
 
     def admit(self, run: FlowRun, job: Job) -> Job | None:
         """The job, if it may be begun; None where its outcome is known or its circuit open, and the run was told so."""

@@ -33,8 +33,10 @@ class LocalWork:
         self._tell(self._job, "progress", {"progress": fraction, "text": text})
 
     def emit(self, topic: str, **data: Any) -> None:
-        """Pass the event on."""
-        self._tell(self._job, topic, data)
+        """Pass the event on. Raises `InvalidSetting` for what is no topic."""
+        from callboard.events.topic import check_topic  # late: most tasks say nothing
+
+        self._tell(self._job, check_topic(topic), data)
 
 
 def perform(job: Job, tell: Callable[..., None]) -> Ending:

@@ -222,7 +222,7 @@ class FlowRun:
         if topic == "progress" and self.recorder is not None and self.jobs.get(job.node) is job:
             self.recorder.progress(job.node, data["progress"])
         if self.atom_notifier:
-            self.atom_notifier.notify(topic, {"task_name": job.name, "flow_name": self.name, "run_id": self.run_id, **data})
+            self.atom_notifier.notify(topic, {**data, "task_name": job.name, "flow_name": self.name, "run_id": self.run_id})
         self.judge.emit(topic, job.name, data)
 
     def give_up(self, node: int, error: BaseException, failure: Failure | None = None) -> None:

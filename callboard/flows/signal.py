@@ -18,6 +18,9 @@ class WaitForSignal(Task):
     def __init__(self, signal: str, name: str | None = None, **declared: Any) -> None:
         self.signal = checked("name", signal, "a signal")
         super().__init__(name or f"wait for {signal}", **declared)
+        for field in ("processor", "input_data", "skills", "expires_in", "retry_policy", "breaker", "fallback", "idempotency_key"):
+            if getattr(self, field) is not None:
+                raise InvalidTask(f"{self._label()} runs nothing, so that {field} means nothing for it; its timeout fails it like any task")
 
     def execute(self, *args: Any, **inputs: Any) -> NoReturn:
         """Not called: the executor waits, and blocks no worker meanwhile."""

@@ -38,6 +38,10 @@ class FlowStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+WORDS = frozenset((*map(str, AtomState), *map(str, FlowStatus), "progress"))
+"""What listeners are told by the library itself, and so is no topic of a task's own."""
+
+
 _A = AtomState
 ATOM_TRANSITIONS: Mapping[AtomState, frozenset[AtomState]] = {
     _A.PENDING: frozenset({_A.RUNNING, _A.WAITING, _A.IGNORED, _A.FAILED}),

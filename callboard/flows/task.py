@@ -14,6 +14,7 @@ from callboard.flows.hook import Hooks, between
 from callboard.flows.interpretation import finish, interpret, interpret_later
 from callboard.flows.signature import Signature, signature_of
 from callboard.flows.spec import intern_spec
+from callboard.flows.state import WORDS
 from callboard.messages.code import Code, capture
 from callboard.messages.context import current
 from callboard.messages.errors import InvalidTask
@@ -99,7 +100,9 @@ class Task(Hooks, Declared):
             work.progress(fraction, text)
 
     def notify(self, topic: str, **data: Any) -> None:
-        """Publish an event of your own to those who listen to the run."""
+        """Publish an event of your own to those who listen to the run. A state's name, and ``progress``, is no topic for it."""
+        if topic in WORDS:
+            raise InvalidTask(f"{topic!r} is what listeners are told of a task's state or progress; {self._label()} has to call its event otherwise")
         work = current.get()
         if work is not None:
             work.emit(topic, **data)

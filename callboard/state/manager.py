@@ -184,8 +184,8 @@ class StateManager:
 
         Raises `CannotStore` naming the signal.
         """
-        if not isinstance(name, str):
-            raise InvalidSetting(f"a signal has a text for its name, not {name!r}")
+        if not isinstance(name, str) or not name:
+            raise InvalidSetting(f"a signal has a name, which is a text that is not empty, not {name!r}")
         stored = encode(value, f"signal {name!r}")
         read_head(self.store, run_id)
         self.store.put(run_key(run_id, f"signal/{part(name)}"), stored.text.encode())

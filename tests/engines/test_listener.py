@@ -21,6 +21,7 @@ from callboard.engines import (
 from callboard.events import EventEmitter
 from callboard.flows import FlowStatus, FunctionTask, LinearFlow, Task
 from callboard.messages.errors import InvalidSetting
+from tests.engines.conftest import make_executor
 from tests.engines.test_scenario import Breaks, Note, Undoable
 
 
@@ -102,8 +103,6 @@ class Tells(Task):
 
 
 def test_an_emitter_is_told_of_flows_and_of_what_tasks_say(kind: str) -> None:
-    from tests.engines.conftest import make_executor
-
     emitter, heard = EventEmitter(), []
     emitter.on("*", lambda event: heard.append((event.topic, event.data.get("name"), event.data.get("number"))))
     make_executor(kind, emitter=emitter).execute(LinearFlow("f").add(Tells("t")))
@@ -116,3 +115,37 @@ def test_listeners_start_further_flows(executor: Executor) -> None:
     emitter.on("flow.completed", lambda event: done.append(follow_up.execute(Undoable("next")).output))
     SyncExecutor(emitter=emitter).execute(LinearFlow("f").add(Note("a")))
     assert done == ["next done"]
+
+
+class Says(Task):
+    def __init__(self, topic: Any, **data: object) -> None:
+        super().__init__("says")
+        self.topic = topic
+        self.data = data
+
+    def execute(self) -> None:
+        self.notify(self.topic, **self.data)
+
+
+@pytest.mark.parametrize("topic", ["completed", "progress", "cancelled", "", "a b", "*", 5])
+def test_what_is_no_topic_of_a_tasks_own_fails_the_task_and_not_the_run(executor: Executor, topic: Any) -> None:
+    heard = []
+    executor.register("*", lambda state, details: heard.append(state))
+    result = executor.execute(LinearFlow("f").add(Says(topic)))
+    assert (result.status, list(result.failures)) == (FlowStatus.REVERTED, ["says"])
+    assert heard == ["running", "running", "failed", "reverting", "reverted", "reverted"]
+
+
+def test_what_a_task_says_cannot_pass_for_anothers_words(executor: Executor) -> None:
+    heard = []
+    executor.atom_notifier.register("said", lambda state, details: heard.append((details["task_name"], details["run_id"], details["x"])))
+    assert executor.execute(LinearFlow("f").add(Says("said", task_name="other", run_id="another", x=1)), run_id="run").success
+    assert heard == [("says", "run", 1)]
+
+
+def test_an_emitter_of_declared_topics_is_told_of_those(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    emitter, heard = EventEmitter(["order.placed"]), []
+    emitter.on("order.placed", lambda event: heard.append(event.data["number"]))
+    assert make_executor(kind, emitter=emitter).execute(LinearFlow("f").add(Tells("t"))).success
+    assert heard == [7]
+    assert "the emitter was not told of 'flow.running'" in caplog.text

@@ -83,5 +83,5 @@ def test_what_is_no_name_of_a_run_or_signal_is_said() -> None:
         executor.resume(None)
     with pytest.raises(InvalidTask, match="name of a signal must be a text that is not empty, not 5"):
         executor.signal("run", 5)
-    with pytest.raises(InvalidSetting, match="a signal has a text for its name, not None"):
-        executor.state.signal("run", None)
+    with pytest.raises(InvalidSetting, match="a text that is not empty, not ''"):
+        executor.state.signal("run", "")

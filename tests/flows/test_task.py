@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from callboard.flows import Task
+from callboard.flows import Task, WaitForSignal
 from callboard.messages.code import restore
 from callboard.messages.context import current
 from callboard.messages.errors import CannotPickle, DependencyCycle, InvalidTask
@@ -13,6 +13,7 @@ from callboard.messages.outcome import Outcome
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import WorkKind
+from callboard.resilience import RetryPolicy
 from tests.flows.conftest import opened
 
 
@@ -245,3 +246,9 @@ def test_fallback_travels_as_a_value_or_as_a_task() -> None:
     other = Task("y")
     stand_in = Task("x", fallback=other).submission().fallback
     assert getattr(stand_in, "name", None) == "y"
+
+
+@pytest.mark.parametrize("said", [{"fallback": 1}, {"retry_policy": RetryPolicy()}, {"skills": {"oil"}}, {"idempotency_key": "k"}])
+def test_what_would_mean_nothing_for_a_wait_is_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(InvalidTask, match=f"runs nothing, so that {next(iter(said))} means nothing for it"):
+        WaitForSignal("approved", **said)
