@@ -99,6 +99,10 @@ class EventBus(SocketActor):
         self.mailbox.post(lambda: self._subscribe(None, heard.set))
         return heard.wait(patience)
 
+    def hear_out(self, patience: float) -> bool:
+        """Likewise, and until async handlers have returned, too, which get ``patience`` seconds more."""
+        return self.settle(patience) and self._listeners.runs.wait(patience)
+
     def release(self, pattern: Pattern) -> None:
         """One listener to the pattern has gone."""
         with self._lock:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from callboard.events.run import Runs
 from callboard.events.topic import Pattern, check_topic
 from callboard.events.where import Where, check_where, matches
 from callboard.messages.errors import InvalidSetting
@@ -27,7 +28,15 @@ class Subscription:
     What a handler raises is logged and harms nothing. Raises `InvalidSetting`.
     """
 
-    def __init__(self, pattern: Pattern, handler: Handler, where: Where | None, once: bool, forget: Callable[[Subscription], None]) -> None:
+    def __init__(
+        self,
+        pattern: Pattern,
+        handler: Handler,
+        where: Where | None,
+        once: bool,
+        forget: Callable[[Subscription], None],
+        runs: Runs,
+    ) -> None:
         check_where(where)
         if not callable(handler):
             raise InvalidSetting(f"the handler of {pattern.text!r} must be a function of the event, not {handler!r}")
@@ -37,7 +46,7 @@ class Subscription:
         self._once = once
         self._forget = forget
         self._loop = _running_loop(pattern) if _is_async(handler) else None
-        self._running: set[asyncio.Task[None]] = set()
+        self._runs = runs
         self._lock = threading.Lock()
         self._cancelled = False
 
@@ -73,14 +82,9 @@ class Subscription:
 
     def _start(self, loop: asyncio.AbstractEventLoop, event: Event) -> None:
         try:
-            loop.call_soon_threadsafe(self._spawn, loop, event)
+            self._runs.start(loop, lambda: self._run(event))
         except RuntimeError:  # the loop is closed, so nobody is left to hear of it
             self.cancel()
-
-    def _spawn(self, loop: asyncio.AbstractEventLoop, event: Event) -> None:
-        task = loop.create_task(self._run(event))
-        self._running.add(task)  # the loop itself holds tasks weakly
-        task.add_done_callback(self._running.discard)
 
     async def _run(self, event: Event) -> None:
         try:
@@ -99,6 +103,7 @@ class Listeners:
         self._lock = threading.Lock()
         self._all: tuple[Subscription, ...] = ()
         self._by_topic: dict[str, tuple[Subscription, ...]] = {}
+        self.runs = Runs()
 
     def add(self, topic: str, handler: Handler, where: Where | None = None, *, once: bool = False) -> Subscription:
         """Subscribe; with ``once`` to the first event that is wanted. Raises `InvalidSetting`."""
@@ -108,7 +113,7 @@ class Listeners:
 
     def prepare(self, topic: str, handler: Handler, where: Where | None = None, *, once: bool = False) -> Subscription:
         """A subscription that hears nothing until it is entered. Raises `InvalidSetting`."""
-        return Subscription(Pattern(topic), handler, where, once, self._forget)
+        return Subscription(Pattern(topic), handler, where, once, self._forget, self.runs)
 
     def enter(self, subscription: Subscription) -> None:
         """Have a prepared subscription hear events from now on, unless it was cancelled meanwhile."""

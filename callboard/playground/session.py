@@ -141,9 +141,16 @@ class Session:
 
     def _hear_out(self) -> bool:
         """Let handlers and callbacks hear what has happened; False when they do not return."""
-        if not self.client.errands.settle(LEAVE_PATIENCE) or (self.bus is not None and not self.bus.settle(LEAVE_PATIENCE)):
-            self._deaf = True
+        self._deaf = not (self.client.errands.settle(LEAVE_PATIENCE) and (self.bus is None or self._run_handlers(self.bus)))
         return not self._deaf
+
+    def _run_handlers(self, bus: EventBus) -> bool:
+        assert self.link is not None
+        for _ in range(2):  # what async handlers publish after they have waited is heard by others
+            self.link.flush()
+            if not bus.hear_out(LEAVE_PATIENCE):
+                return False
+        return True
 
     def _drain_tasks(self) -> None:
         assert self.manager is not None

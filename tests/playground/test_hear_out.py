@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any
@@ -38,6 +39,59 @@ def test_what_event_handlers_submit_is_waited_for(no_leaks: None) -> None:
         stage.on("task.completed", again)
         stage.submit(Task("number 0", "worker"))
     assert heard == [f"number {number}" for number in range(5)]
+
+
+@pytest.mark.parametrize("leave", ["async with", "with, in a thread"])
+def test_what_async_handlers_submit_after_they_have_waited_is_waited_for(no_leaks: None, leave: str) -> None:
+    heard: list[str | None] = []
+
+    def use(stage: Playground) -> None:
+        async def again(event: Event) -> None:
+            heard.append(event.name)
+            await asyncio.sleep(0.05)  # so that the block is already being left
+            if len(heard) == 1:
+                stage.submit(Task("from a handler", "worker"))
+            elif len(heard) == 2:
+                stage.emit("word")
+
+        async def later(event: Event) -> None:
+            await asyncio.sleep(0.05)
+            stage.submit(Task("from another", "worker"))
+
+        stage.on("task.completed", again)
+        stage.on("word", later)
+        stage.submit(Task("first", "worker"))
+
+    def block(loop: asyncio.AbstractEventLoop) -> None:
+        used = threading.Event()
+        with Playground().play(workers=[Noting("ada")]) as stage:
+            loop.call_soon_threadsafe(lambda: (use(stage), used.set()))  # type: ignore[func-returns-value]
+            assert used.wait(20)
+
+    async def main() -> None:
+        if leave == "async with":
+            async with Playground().play(workers=[Noting("ada")]) as stage:
+                use(stage)
+        else:
+            await asyncio.to_thread(block, asyncio.get_running_loop())
+
+    asyncio.run(main())
+    assert heard == ["first", "from a handler", "from another"]
+
+
+def test_a_handler_of_a_loop_that_cannot_run_meanwhile_is_not_waited_for(no_leaks: None) -> None:
+    began = time.monotonic()
+
+    async def main() -> None:
+        async def handler(event: Event) -> None:
+            await asyncio.sleep(0)
+
+        with Playground().play(workers=[Noting("ada")]) as stage:
+            stage.on("task.completed", handler)
+            stage.submit(Task("first", "worker"))
+
+    asyncio.run(main())
+    assert time.monotonic() - began < 8
 
 
 def test_a_callback_that_does_not_return_is_left_to_itself(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
