@@ -44,14 +44,15 @@ class AsyncExecutor(Executor):
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self._drive_async(run))
+            # In a loop of our own nothing but Ctrl-C cancels. That ends the run as a crash would, as with every executor.
+            return asyncio.run(self._drive_async(run, cancels=False))
         _refuse("execute or resume", "await executor.execute_async(...) or resume_async(...)")
 
     def iterate(self, run: FlowRun) -> NoReturn:
         """Not here: a step of it would block the loop."""
         _refuse("run_iter", "SyncExecutor or ParallelExecutor")
 
-    async def _drive_async(self, run: FlowRun) -> FlowResult:
+    async def _drive_async(self, run: FlowRun, *, cancels: bool = True) -> FlowResult:
         happened = asyncio.Event()
         loop, thread = asyncio.get_running_loop(), threading.get_ident()
 
@@ -70,9 +71,11 @@ class AsyncExecutor(Executor):
                         await _wait(happened, run.patience())
                     happened.clear()
             except asyncio.CancelledError:
-                run.cancel()
-                for _ in steps:  # the rest of a cancelled run waits for nothing
-                    pass
+                if cancels:
+                    run.cancel()
+                    for _ in steps:  # the rest of a cancelled run waits for nothing
+                        pass
+                steps.close()
                 raise
             finally:
                 run.inbox.wake = None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -406,6 +408,26 @@ def test_an_interrupt_goes_out_at_once_and_the_run_can_be_resumed(kind: str, sta
         make_executor(kind, state=state).execute(flow, run_id="run")
     assert state.states("run") == {"a": "completed", "b": "running", "c": "pending"}
     assert make_executor(kind, state=state).resume("run", flow).output == "c"
+    assert [count(tmp_path, name) for name in "abc"] == [1, 2, 1]
+
+
+class PressesCtrlC(Counted):
+    """Has the process interrupted the first time, as from a terminal."""
+
+    async def execute(self) -> str:  # type: ignore[override]
+        super().execute()
+        if count(Path(self.folder), self.name) == 1:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(60)
+        return self.name
+
+
+def test_ctrl_c_does_not_cancel_a_run_for_good(state: StateManager, tmp_path: Path) -> None:
+    flow = LinearFlow("f").add(Counted("a", tmp_path), PressesCtrlC("b", tmp_path), Counted("c", tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        make_executor("async", state=state).execute(flow, run_id="run")
+    assert state.run("run").status == "running"
+    assert make_executor("async", state=state).resume("run", flow).output == "c"
     assert [count(tmp_path, name) for name in "abc"] == [1, 2, 1]
 
 
