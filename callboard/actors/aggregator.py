@@ -53,15 +53,22 @@ class AggregatorActor(SocketActor):
         self._join = join
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._indexes: dict[str, int] = {}
+        self._arrived: list[Outcome] = []
         self._force = False
 
     def add(self, task_id: str, index: int) -> None:
         """An item of the group, before it is submitted."""
         self._indexes[task_id] = index
 
-    def take(self, outcomes: list[Outcome]) -> None:
-        """Some items have ended. Called in the delivering thread."""
-        self.mailbox.post(outcomes)
+    def keep(self, outcome: Outcome) -> AggregatorActor:
+        """An item has ended. Called in the delivering thread."""
+        self._arrived.append(outcome)
+        return self
+
+    def wake(self) -> None:
+        """Have the join fed with what has ended. Called in the delivering thread."""
+        arrived, self._arrived = self._arrived, []
+        self.mailbox.post(arrived)
 
     def begin(self) -> None:
         """All items are known. An order to be posted."""

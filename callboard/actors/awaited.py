@@ -4,48 +4,77 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
 from types import TracebackType
 from typing import Any
 
 from callboard.actors.client import Client
-from callboard.actors.handle import Outcome, build_result, told_by
-from callboard.messages.errors import CallboardError, DuplicateTask
+from callboard.actors.handle import Outcome, Told, build_result, told_by
+from callboard.messages.errors import CallboardError
 from callboard.messages.result import TaskResult
+from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submittable
 
 
 class Awaited(asyncio.Future[TaskResult]):
-    """A submitted task's result, as its loop awaits it. Cancelling it, or who awaits it, cancels the task.
+    """A submitted task's result, as its loop awaits it. Cancelling it, or who awaits it, cancels the task. See `LoopSink`, which makes it.
 
     Of its loop's thread. It is a coroutine as well, for ``create_task`` and whatever else takes nothing but one;
     ``gather`` and the like take a future as it is, and so need no task of the loop's around it.
     """
 
     # There is a dictionary for more, of which asyncio's future makes none until it is needed.
-    __slots__ = ("_client", "_name", "_status", "_steps", "_told", "task_id")
+    __slots__ = ("_gatherer", "_sink", "_status", "_steps", "_told", "name", "task_id")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, client: Client, task_id: str, name: str) -> None:
-        super().__init__(loop=loop)
-        self._client = client
-        self.task_id = task_id
-        self._name = name
-        self._steps: Generator[Any, None, TaskResult] | None = None
+    task_id: str
+    name: str
+    _sink: LoopSink
+    _gatherer: Callable[[Any], object] | None
+    _steps: Generator[Any, None, TaskResult] | None
+    _status: TaskStatus
+    _told: Told | None
 
-    def keep(self, outcome: Outcome) -> None:
+    def keep(self, outcome: Outcome) -> LoopSink:
         """The task has ended; `tell` makes the result of this. For the delivering thread."""
         self._status, self._told = outcome.status, told_by(outcome)
+        self._sink.ended.append(self)
+        return self._sink
 
     def tell(self) -> None:
         """Give the result to who awaits it."""
-        if not self.done():
-            self.set_result(build_result(self.task_id, self._name, self._status, self._told))
+        told, self._told = self._told, None
+        if told is not None and not self.done():
+            self.set_result(build_result(self.task_id, self.name, self._status, told))
+            if self._gatherer is not None:
+                self._gatherer(self)
+
+    def add_done_callback(self, fn: Callable[[Any], object], *, context: Context | None = None) -> None:
+        """As a future's. What ``gather`` and its like wait by is called by `tell` itself.
+
+        It looks at no context and raises nothing, and so needs neither a copy of the context nor a turn of the loop for
+        each of thousands.
+        """
+        if context is None and self._gatherer is None and getattr(fn, "__module__", None) == "asyncio.tasks" and not self.done():
+            self._gatherer = fn
+        else:
+            super().add_done_callback(fn, context=context)
+
+    def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
+        """As a future's."""
+        removed = super().remove_done_callback(fn)
+        if self._gatherer is not None and self._gatherer == fn:
+            self._gatherer = None
+            removed += 1
+        return removed
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Await it no longer, and cancel the task; False when it has ended."""
         if not super().cancel(msg):
             return False
-        self._client.cancel(self.task_id)
+        if self._gatherer is not None:
+            self._sink.loop.call_soon(self._gatherer, self)
+        self._sink.client.cancel(self.task_id)
         return True
 
     def send(self, value: Any) -> Any:
@@ -68,54 +97,46 @@ Coroutine.register(Awaited)
 
 
 class LoopSink:
-    """Takes the outcomes of all tasks that one loop awaits. Submitting is for the loop's thread, `take` for any."""
+    """Wakes one loop for all tasks that it awaits. Submitting is for the loop's thread, `wake` for any."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, client: Client) -> None:
-        self._loop = loop
-        self._client = client
-        self._awaited: dict[str, Awaited] = {}
-        self._ended: deque[Awaited] = deque()
+        self.loop = loop
+        self.client = client
+        self.ended: deque[Awaited] = deque()
         self._called = False  # the loop knows that there are some; while it is busy it is not woken again
 
     def submit(self, task: Submittable) -> Awaited:
         """Submit a task. What prevents that is the future's exception, as who awaits a coroutine expects it."""
         try:
             submission = task.submission()
+            made = self._awaited(submission.task_id, submission.name)
+            self.client.submit_to(made, submission)
         except CallboardError as error:
-            return self._refused(error)
-        if submission.task_id in self._awaited:
-            return self._refused(DuplicateTask(submission.task_id))
-        made = self._awaited[submission.task_id] = Awaited(self._loop, self._client, submission.task_id, submission.name)
-        try:
-            self._client.submit_to(self, submission)
-        except CallboardError as error:
-            self._awaited.pop(submission.task_id, None)
-            return self._refused(error)
+            made = self._awaited("", "")
+            made.set_exception(error)
         return made
 
-    def _refused(self, error: CallboardError) -> Awaited:
-        made = Awaited(self._loop, self._client, "", "")
-        made.set_exception(error)
+    def _awaited(self, task_id: str, name: str) -> Awaited:
+        made = Awaited(loop=self.loop)
+        made.task_id = task_id
+        made.name = name
+        made._sink = self
+        made._gatherer = None
+        made._steps = None
         return made
 
-    def take(self, outcomes: list[Outcome]) -> None:
+    def wake(self) -> None:
         """Some have ended."""
-        ended = self._ended
-        for outcome in outcomes:
-            awaited = self._awaited.pop(outcome.task_id, None)
-            if awaited is not None:
-                awaited.keep(outcome)
-                ended.append(awaited)
         if not self._called:
             self._called = True
             try:
-                self._loop.call_soon_threadsafe(self._tell)
+                self.loop.call_soon_threadsafe(self._tell)
             except RuntimeError:
-                ended.clear()  # the loop is closed, and nobody awaits there any more
+                self.ended.clear()  # the loop is closed, and nobody awaits there any more
 
     def _tell(self) -> None:
         self._called = False  # first, so that what comes from here on is called for again
-        ended = self._ended
+        ended = self.ended
         for _ in range(len(ended)):
             ended.popleft().tell()
 

@@ -51,10 +51,18 @@ class Link(Protocol):
 
 
 class Sink(Protocol):
-    """Takes the outcomes of many tasks in place of their handles."""
+    """Has the outcomes of many tasks. Called in the delivering thread: must not block."""
 
-    def take(self, outcomes: list[Outcome]) -> None:
-        """Some have ended. Called in the delivering thread: must not block."""
+    def wake(self) -> None:
+        """Some have ended; once for all that ended together."""
+        ...
+
+
+class Taker(Protocol):
+    """Takes the outcome of a task in place of a handle."""
+
+    def keep(self, outcome: Outcome) -> Sink:
+        """It has ended; returns who is to be woken. Called in the delivering thread: must not block."""
         ...
 
 
@@ -88,7 +96,7 @@ class Client:
     """
 
     def __init__(self, max_backlog: int = DEFAULT_BACKLOG, when_full: WhenFull = "wait") -> None:
-        self._open: dict[str, TaskHandle | Sink] = {}
+        self._open: dict[str, TaskHandle | Taker] = {}
         self._groups: dict[str, TaskHandle] = {}
         self._backlog = Backlog(max_backlog)
         self._when_full = when_full
@@ -155,13 +163,13 @@ class Client:
         self._enter(link, submission, handle)
         return handle
 
-    def submit_to(self, sink: Sink, submission: Submission) -> None:
-        """Submit a task whose outcome goes to ``sink``."""
+    def submit_to(self, taker: Taker, submission: Submission) -> None:
+        """Submit a task whose outcome goes to ``taker``."""
         if submission.sources:
             self._submit_sources(submission)
         if not self._is_plain(submission):
             self.packed(submission)
-        self._enter(self.link, submission, sink)
+        self._enter(self.link, submission, taker)
 
     def _submit_sources(self, submission: Submission) -> None:
         # Through a row, not by recursion: tasks may be nested in each other's arguments a thousand deep.
@@ -233,7 +241,7 @@ class Client:
             payload = [part if memoryview(part).readonly else bytes(part) for part in payload]
         return pack(payload, self.max_payload, "a shared value")
 
-    def _enter(self, link: Link, submission: Submission, taker: TaskHandle | Sink) -> None:
+    def _enter(self, link: Link, submission: Submission, taker: TaskHandle | Taker) -> None:
         task_id = submission.task_id
         if not submission.given_id:
             self._open[task_id] = taker
@@ -276,19 +284,19 @@ class Client:
         """Tasks have ended. Called by the link, from one thread."""
         pop = self._open.pop
         pairs: list[tuple[TaskHandle, Outcome]] = []
-        sinks: dict[Sink, list[Outcome]] = {}
+        sinks: set[Sink] = set()
         for outcome in outcomes:
             taker = pop(outcome.task_id, None)
             if isinstance(taker, TaskHandle):
                 pairs.append((taker, outcome))
             elif taker is not None:
-                sinks.setdefault(taker, []).append(outcome)
+                sinks.add(taker.keep(outcome))
         if pairs:
             calls = settle_all(pairs)
             if calls:
                 self.errands.run(calls)
-        for sink, theirs in sinks.items():
-            sink.take(theirs)
+        for sink in sinks:
+            sink.wake()
         self._backlog.freed()
 
     def cancel(self, task_id: str, force: bool = False) -> bool:

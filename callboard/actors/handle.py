@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from callboard.messages.codec import Packed, unpack
 from callboard.messages.failure import Failure
 from callboard.messages.payload import loads
-from callboard.messages.result import TaskResult
+from callboard.messages.result import TaskResult, draw_up
 from callboard.messages.status import TaskStatus
 
 if TYPE_CHECKING:
@@ -259,11 +259,11 @@ def build_result(task_id: str, name: str, status: TaskStatus, told: Told) -> Tas
     output = None
     if packed is not None:
         try:
-            output = loads(unpack(packed))
+            output = loads(packed if type(packed) is bytes else unpack(packed))
         except (Exception, SystemExit) as problem:  # whatever a user's __setstate__ raises
             status, failure = TaskStatus.FAILED, Failure.of(problem)
             error = f"the output cannot be loaded here: {failure}"
-    return TaskResult(task_id, name, status, output, error, failure, worker, attempts, micros / 1e6)
+    return draw_up(task_id, name, status, output, error, failure, worker, attempts, micros / 1e6)
 
 
 def settle_all(pairs: Iterable[tuple[TaskHandle, Outcome]]) -> list[Callable[[], object]]:

@@ -164,7 +164,10 @@ class Maker:
             if isinstance(value, Task) or holds(value, Task):
                 return FunctionTask(self.function, *args, kwargs=kwargs, **self.declared)
         made = FunctionTask.__new__(FunctionTask)
-        made.__dict__.update(self._fields, args=args, kwargs=kwargs)
+        fields = made.__dict__
+        fields.update(self._fields)
+        fields["args"] = args
+        fields["kwargs"] = kwargs
         return made
 
     def call(self) -> Call:

@@ -80,6 +80,28 @@ def test_cancelling_what_awaits_it_cancels_the_task() -> None:
     asyncio.run(run())
 
 
+def test_it_may_be_waited_for_again_and_in_several_ways() -> None:
+    async def run() -> None:
+        async with Playground().play(workers=1) as stage:
+            called: list[str] = []
+            slow = asyncio.ensure_future(stage.add_and_execute_task(rest.task(0.2)))
+            slow.add_done_callback(lambda done: called.append("slow"))
+            quick = asyncio.ensure_future(stage.add_and_execute_task(double.task(1)))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(slow), 0.001)  # which then waits for it no longer
+            both, again = asyncio.gather(slow, quick), asyncio.gather(quick, slow)
+            first, second = [list(results) for results in await asyncio.gather(both, again)]
+            assert first == second[::-1] and outputs(first) == [None, 2] and called == ["slow"]
+            assert [await each for each in asyncio.as_completed([slow, quick])] in (first, second)
+
+            waiting = asyncio.ensure_future(stage.add_and_execute_task(rest.task(60)))
+            gathered = asyncio.gather(waiting, return_exceptions=True)
+            waiting.cancel()
+            assert isinstance((await gathered)[0], asyncio.CancelledError)
+
+    asyncio.run(run())
+
+
 def test_what_cannot_be_submitted_fails_where_it_is_awaited() -> None:
     async def run() -> None:
         async with Playground().play(workers=1) as stage:
