@@ -128,24 +128,22 @@ class SocketActor(pykka.ThreadingActor):
             self.opened.set_result(None)
 
     def _handle_receive(self, message: Any) -> Any:
-        # Before pykka looks through its own kinds of messages, of which mail is none.
-        if type(message) is Mail:
-            return self._take_mail(message)
-        return super()._handle_receive(message)  # type: ignore[no-untyped-call, unused-ignore]
-
-    def _take_mail(self, mail: Mail) -> None:
         """Pass mail on; a mistake in handling one message must not end the actor, and all that depend on it."""
+        # Here and not in `on_receive`: pykka looks through its own kinds of messages first, of which mail is none.
+        if type(message) is not Mail:
+            return super()._handle_receive(message)  # type: ignore[no-untyped-call, unused-ignore]
         if self._shut:
-            return  # it stopped in another thread than the one that still had its hand in the mailbox
+            return None  # it stopped in another thread than the one that still had its hand in the mailbox
         try:
-            if mail.error is not None:
-                raise mail.error
-            self.receive(mail)
+            if message.error is not None:
+                raise message.error
+            self.receive(message)
         except zmq.ContextTerminated:
             self.stop()
         except Exception:  # the actor's loop
             logger.exception("%s could not handle a message", type(self).__name__)
             time.sleep(0.001)  # so that an error that comes at once again does not take the whole machine
+        return None
 
     def on_stop(self) -> None:
         """Close."""

@@ -39,15 +39,28 @@ def attempts_of(message: Assign, payloads: Sequence[Packed], specs: Specs, now: 
 
 def report_of(rows: Sequence[Finished], epoch: str, number: int) -> list[Any]:
     """The frames of a report of these endings."""
-    laid = columns([row.output for row in rows])
-    failed = [(index, row) for index, row in enumerate(rows) if row.ending != Ending.COMPLETED]
+    ids: list[str] = []
+    fences: list[int] = []
+    endings: list[int] = []
+    micros: list[int] = []
+    outputs: list[Packed] = []
+    failed: list[tuple[int, Finished]] = []
+    for index, row in enumerate(rows):
+        ids.append(row.attempt.task_id)
+        fences.append(row.attempt.fence)
+        endings.append(row.ending)
+        micros.append(row.micros)
+        outputs.append(row.output)
+        if row.ending != Ending.COMPLETED:
+            failed.append((index, row))
+    laid = columns(outputs)
     message = Report(
         epoch=epoch,
         number=number,
-        ids=[row.attempt.task_id for row in rows],
-        fences=[row.attempt.fence for row in rows],
-        endings=[row.ending for row in rows],
-        micros=[row.micros for row in rows],
+        ids=ids,
+        fences=fences,
+        endings=endings,
+        micros=micros,
         sizes=laid.sizes,
         large=laid.large,
         **(_of_failures(failed) if failed else {}),

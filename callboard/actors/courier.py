@@ -80,21 +80,34 @@ class Peer:
 
     def assign(self, entries: Sequence[Entry], epoch: str, ledger: Ledger, codes: Mapping[str, bytes], now: float) -> list[Any]:
         """The message that assigns these tasks, with what they need and the worker has not seen yet."""
-        payloads: list[Packed] = [entry.payload for entry in entries]  # type: ignore[misc]
-        special = [(row, entry) for row, entry in enumerate(entries) if _is_special(entry)]
+        ids: list[str] = []
+        names: list[str] = []
+        numbers: list[int] = []
+        fences: list[int] = []
+        times: list[int] = []
+        payloads: list[Packed] = []
+        special: list[tuple[int, Entry]] = []
+        for row, entry in enumerate(entries):  # one loop: a comprehension for each column takes longer
+            ids.append(entry.task_id)
+            names.append(entry.name)
+            numbers.append(entry.category.number)
+            fences.append(entry.fence)
+            times.append(entry.submitted)
+            payloads.append(entry.payload)  # type: ignore[arg-type]
+            if entry.attempts or entry.dependencies or entry.submission is not None or entry.rare is not NOTHING_RARE:
+                special.append((row, entry))
         more = self._particulars(special, ledger, payloads, now) if special else {}
-        numbers = [entry.category.number for entry in entries]
         if not self._known_specs.issuperset(numbers):
             more |= self._introduce(entries, codes, payloads)
         laid = columns(payloads)
         message = Assign(
             epoch=epoch,
             acked=self.reports.upto,
-            ids=[entry.task_id for entry in entries],
-            names=[entry.name for entry in entries],
+            ids=ids,
+            names=names,
             spec_of=numbers,
-            fences=[entry.fence for entry in entries],
-            times=[entry.submitted for entry in entries],
+            fences=fences,
+            times=times,
             sizes=laid.sizes,
             large=laid.large,
             **more,
@@ -218,11 +231,6 @@ class Peer:
             raise Missed
         held = set((message.fallback_tasks or {}).values())
         return [submission for row, submission in enumerate(made) if row not in held]
-
-
-def _is_special(entry: Entry) -> bool:
-    """Whether there is more to be told of a task than what there is of every one."""
-    return bool(entry.attempts or entry.dependencies or entry.submission is not None or entry.rare is not NOTHING_RARE)
 
 
 def burden(entry: Entry, ledger: Ledger, counted: set[str]) -> int:

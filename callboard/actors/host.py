@@ -317,9 +317,10 @@ class WorkerHost(PeerActor):
     def next_deadline(self) -> float | None:
         """When an attempt overruns, when leaving has taken long enough, or when the hello is to be said again."""
         now = time.monotonic()
-        greeting = super().next_deadline()
-        leaving = None if self._leaving is None else now + 0.02
-        return min((when for when in (self._overruns.next(now), greeting, leaving) if when is not None), default=None)
+        due = [when for when in (self._overruns.next(now), super().next_deadline()) if when is not None]
+        if self._leaving is not None:
+            due.append(now + 0.02)
+        return min(due) if due else None
 
     def close(self) -> None:
         """Disconnect; this may happen in either thread, and the other one waits for its turn."""

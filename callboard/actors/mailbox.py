@@ -27,19 +27,21 @@ SPIN_SECONDS = 0.0002
 
 
 class Mail(NamedTuple):
-    """What has come: local items, (socket, frames) pairs, readable descriptors, or the error that prevented looking."""
+    """What has come: local items, (socket, frames) pairs, readable descriptors, or the error that prevented looking.
+
+    For pykka's loop it is the envelope as well, to which nobody awaits a reply.
+    """
 
     items: list[Any]
     frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]]
     ready: list[int]
     error: Exception | None = None
-
-
-class Parcel(NamedTuple):
-    """A `Mail` as pykka's loop takes it: the attributes of an envelope to which nobody awaits a reply."""
-
-    message: Mail
     reply_to: None = None
+
+    @property
+    def message(self) -> Mail:
+        """What is in the envelope."""
+        return self
 
 
 class Wake:
@@ -145,11 +147,11 @@ class Mailbox:
                 self._wake.close()
 
     def get(self) -> Any:
-        """The next envelope or `Parcel`. Never raises: pykka's loop would die of it, with everybody waiting."""
+        """The next envelope or `Mail`. Never raises: pykka's loop would die of it, with everybody waiting."""
         try:
             return self._get()
         except Exception as error:  # the actor's loop: the actor decides what to do about it
-            return Parcel(Mail([], [], [], error))
+            return Mail([], [], [], error)
 
     def _get(self) -> Any:
         while True:
@@ -157,7 +159,7 @@ class Mailbox:
                 return self._envelopes.popleft()
             if self._closed:
                 self.drain()  # with what is no envelope nobody deals any more
-                return self._envelopes.popleft() if self._envelopes else Parcel(Mail([], [], []))
+                return self._envelopes.popleft() if self._envelopes else Mail([], [], [])
             readable = self._wait()
             frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]] = []
             ready: list[int] = []
@@ -171,7 +173,7 @@ class Mailbox:
                     ready.append(source)
             items = self.drain()
             if items or frames or ready or not (readable or self._envelopes):
-                return Parcel(Mail(items, frames, ready))
+                return Mail(items, frames, ready)
 
     def _wait(self) -> list[tuple[Any, int]]:
         """Wait for something to come; returns what is readable."""

@@ -22,12 +22,16 @@ class Overruns:
 
     def next(self, now: float) -> float | None:
         """When the next may be over its time, at the earliest; None when none can."""
+        if not self._timed:
+            return None
         return min(
             ((attempt.started or now) + _allowed(attempt) for attempt in self._timed.values() if not attempt.abandoned), default=None
         )
 
     def due(self, now: float) -> list[Attempt]:
         """Those that are over their time and were not given up yet."""
+        if not self._timed:
+            return []
         return [
             attempt
             for attempt in self._timed.values()

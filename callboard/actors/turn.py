@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any
 
-from callboard.actors.mailbox import Mail, Mailbox, Parcel
+from callboard.actors.mailbox import Mail, Mailbox
 
 PATIENCE = 0.002
 """Seconds for which a turn is lent before the standby takes it."""
@@ -37,11 +37,11 @@ class TurnMailbox(Mailbox):
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def get(self) -> Any:
-        """The next envelope or parcel for who has the turn; others wait here until they get it."""
+        """The next envelope or mail for who has the turn; others wait here until they get it."""
         me = threading.get_ident()
         if self._holder == me or self._wait_for_turn(me) or self._closer == me:
             return super().get()
-        return Parcel(Mail([], [], []))
+        return Mail([], [], [])
 
     def lend(self) -> None:
         """Let another thread take the turn if `reclaim` is long in coming. By the holder alone."""

@@ -159,7 +159,7 @@ def _check_columns(message: Message) -> None:
 def _cut(message: Carrier, frames: Sequence[Any]) -> list[Packed]:
     sizes = message.sizes or ()
     small = sum(sizes) if message.large is None else sum(size for size in sizes if size > 0)
-    following = 1 + _slice_count(small)
+    following = 1 + max(1, -(-small // SLICE))
     if len(frames) < following:
         raise WireError("payloads are missing")
     joined = _bytes(frames[1]) if following == 2 else b"".join(_bytes(frame) for frame in frames[1:following])

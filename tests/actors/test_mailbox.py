@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import zmq
 
-from callboard.actors.mailbox import Mail, Mailbox, Parcel, Wake
+from callboard.actors.mailbox import Mail, Mailbox, Wake
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ class Envelope:
 
 
 def mail(mailbox: Mailbox) -> Mail:
-    parcel = mailbox.get()
-    assert isinstance(parcel, Parcel)
-    return parcel.message
+    envelope = mailbox.get()
+    assert isinstance(envelope, Mail)
+    return envelope.message
 
 
 def test_what_has_gathered_comes_out_together_and_in_order(mailbox: Mailbox) -> None:
