@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import inspect
 import os
-import random
 import sys
 import time
 from collections.abc import Callable
@@ -171,16 +170,16 @@ class Execution:
         pickled = attempt.spec.policy
         if pickled is None:
             return None
+        from callboard.resilience.judgement import judged  # late: most tasks have no policy
+
         try:
             policy = self._policies.get(pickled)
             if policy is None:
                 policy = self._policies[pickled] = loads(pickled)
-            begun = attempt.first_began or attempt.started
-            elapsed = 0.0 if begun is None else time.monotonic() - begun
-            delay: float | None = policy.decide(problem, attempt.earlier_failures + 1, elapsed, random.random())
-        except Exception:  # a predicate of the user's
+        except Exception:  # the classes of a policy of the user's, which is not to be found here
             return None
-        return delay
+        begun = attempt.first_began or attempt.started
+        return judged(policy, problem, attempt.earlier_failures + 1, 0.0 if begun is None else time.monotonic() - begun)
 
 
 def _from_user_code(traceback: TracebackType | None) -> TracebackType | None:

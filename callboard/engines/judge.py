@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import random
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -20,6 +18,7 @@ from callboard.messages.failure import Failure
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
 from callboard.resilience import CircuitBreaker
+from callboard.resilience.judgement import judged
 
 if TYPE_CHECKING:
     from callboard.engines.run import FlowRun
@@ -112,12 +111,7 @@ class Judge:
             return None
         count, began = run.values.tries.get(job.node, (0, job.began))
         run.values.tries[job.node] = (count + 1, began)
-        try:
-            delay: float | None = policy.decide(error, count + 1, time.monotonic() - began, random.random())
-            return None if delay is None or not math.isfinite(delay) else delay
-        except Exception:  # a policy of the user's own
-            logger.exception("the retry policy of task %r could not judge what failed, and so gives up", job.name)
-            return None
+        return judged(policy, error, count + 1, time.monotonic() - began)
 
     def _breaker(self, task: Task) -> CircuitBreaker:
         if isinstance(task.breaker, CircuitBreaker):

@@ -124,7 +124,6 @@ class OwnPolicy:
 
 
 @pytest.mark.parametrize("answer", [LookupError("no idea"), "soon", math.inf, math.nan])
-@pytest.mark.parametrize("kind", ["sync", "threads", "processes", "async"])
-def test_a_policy_that_cannot_judge_gives_up(kind: str, answer: object) -> None:
-    result = make_executor(kind).execute(LinearFlow("flow").add(Breaks("bad", retry_policy=OwnPolicy(answer))))
+def test_a_policy_that_cannot_judge_gives_up(executor: Executor, answer: object) -> None:
+    result = executor.execute(LinearFlow("flow").add(Breaks("bad", retry_policy=OwnPolicy(answer))))
     assert (result.status, list(result.failures)) == (FlowStatus.REVERTED, ["bad"])
