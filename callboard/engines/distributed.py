@@ -14,7 +14,7 @@ from callboard.engines.run import FlowRun
 from callboard.flows.plan import Plan
 from callboard.flows.state import WORDS
 from callboard.flows.undo import Undo
-from callboard.messages.errors import InvalidSetting
+from callboard.messages.errors import InvalidSetting, PlaygroundClosed
 from callboard.messages.event import Event
 from callboard.messages.outcome import Outcome
 from callboard.messages.result import TaskResult
@@ -44,7 +44,10 @@ class DistributedExecutor(Executor):
     Retry policies, time limits and circuit breakers are seen to by the playground, as is a worker that dies.
     An atom that nobody can do ends by `NoCapableWorker`, once its ``expires_in`` is over or the playground says so.
     Controllers, deciders and conditions run in the calling thread. As many atoms are handed in at once as are ready, or
-    ``max_submitted``.
+    ``max_submitted``; what is handed in counts as running, so that a run that is suspended waits for it.
+
+    Where the playground ends before a run does, that ends by `PlaygroundClosed`, as a crash would end it: nothing is
+    taken for a failure of its atoms, and with a ``state`` it can be resumed on another.
     """
 
     def __init__(self, stage: Stage, *, max_submitted: int = 10_000, **options: Any) -> None:
@@ -99,7 +102,9 @@ class _Workers:
             bound = _Bound(job)
             self._by_id[bound.task_id] = job
             handle = self._stage.submit(bound)
-        except Exception as error:  # what cannot be pickled, and what a closed playground says
+        except PlaygroundClosed:
+            raise
+        except Exception as error:  # what cannot be pickled, or finds no room
             self._run.take(job, Ending(None, error, begun=False))
             return
         self._handles[job] = handle
@@ -122,7 +127,10 @@ class _Workers:
     def _take(self, job: Job, handle: Future[TaskResult]) -> None:
         """Events come another way than results: an atom has ended when all that it said was heard."""
         self._handles.pop(job, None)
-        self._endings[job] = ending_of(handle.result())
+        result = handle.result()
+        if result.worker is None and result.failure is not None and result.failure.check(PlaygroundClosed):
+            raise PlaygroundClosed(f"{result.error}, while task {job.name!r} was with it")
+        self._endings[job] = ending_of(result)
         if self._listening is None or job in self._last_words:
             self._settle(job)
         else:

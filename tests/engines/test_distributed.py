@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
 
 from callboard.actors import ProcessRequest, ProcessWorker
-from callboard.engines import DistributedExecutor, run
+from callboard.engines import DistributedExecutor, Phase, SyncExecutor, run
 from callboard.flows import FlowStatus, LinearFlow, Task, UnorderedFlow
-from callboard.messages.errors import InvalidSetting, NoCapableWorker, WorkerDied
-from callboard.playground import Playground
+from callboard.messages.errors import InvalidSetting, NoCapableWorker, PlaygroundClosed, WorkerDied
+from callboard.playground import Playground, connect
+from callboard.state import StateManager
 from tests.engines.conftest import Heard
+from tests.port import free_port
 
 
 class Painter(ProcessWorker):
@@ -113,6 +117,46 @@ def test_what_nobody_can_do_ends_in_its_named_error(crew: Playground) -> None:
     assert result.status is FlowStatus.REVERTED
     with pytest.raises(NoCapableWorker):
         result.unwrap()
+
+
+class Undoable(Task):
+    def execute(self) -> str:
+        time.sleep(0.01)
+        return self.name
+
+    def revert(self, result: Any) -> None:
+        raise AssertionError("nothing has failed that would have to be undone")
+
+
+def test_a_playground_that_ends_first_is_a_crash_and_no_failure(tmp_path: Path) -> None:
+    flow = LinearFlow("f").add(Undoable("a"), Undoable("b"), Undoable("c"))
+    with StateManager(f"sqlite:///{tmp_path}/runs.db") as state:
+        with Playground().play(workers=1) as stage:
+            steps = DistributedExecutor(stage, state=state).run_iter(flow, run_id="run")
+            next(step for step in steps if step == Phase.ANALYZING)
+        with pytest.raises(PlaygroundClosed):
+            list(steps)
+        assert (state.run("run").status, state.states("run")["c"]) == ("running", "pending")
+        assert SyncExecutor(state=state).resume("run", flow).output == "c"
+
+
+class Slow(Undoable):
+    def execute(self) -> str:
+        time.sleep(0.5)
+        return self.name
+
+
+def test_a_connection_that_is_closed_under_a_run_is_a_crash_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_HOME", str(tmp_path / "home"))
+    flow = LinearFlow("f").add(Undoable("a"), Slow("b"), Undoable("c"))
+    with StateManager(f"sqlite:///{tmp_path}/runs.db") as state, Playground(port=free_port()).play(workers=1) as stage:
+        assert stage.address is not None
+        connection = connect(stage.address)
+        executor = DistributedExecutor(connection, state=state)
+        executor.atom_notifier.register("completed", lambda *_: Timer(0.1, connection.close).start())
+        with pytest.raises(PlaygroundClosed, match="while task 'b' was with it"):
+            executor.execute(flow, run_id="run")
+        assert DistributedExecutor(stage, state=state).resume("run", flow).output == "c"
 
 
 def test_a_stage_is_needed() -> None:
