@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from callboard import Playground, ProcessRequest, ProcessWorker, Task
+from callboard import NoCapableWorker, Playground, ProcessRequest, ProcessWorker, Task
 from callboard.actors import supervisor
+from callboard.actors.restart import RestartBudget
 from callboard.actors.spawner import preload
 from callboard.actors.zygote import FrameReader, _Zygote
 from tests.faults.crew import Hand
+from tests.playground.crew import until
 
 
 def slow(path: Path) -> ProcessWorker:
@@ -55,6 +59,44 @@ def test_a_script_may_stand_in_a_folder_that_was_removed(tmp_path: Path, monkeyp
     gone.rmdir()
     with Playground().play(workers=[slow(tmp_path / "starts")]) as stage:
         assert stage.submit(Task("pid", "worker")).result(20).output == stage.workers[0].pid
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_worker_that_dies_by_itself_time_and_again_is_given_up_and_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor, "RestartBudget", functools.partial(RestartBudget, limit=3))
+    word = tmp_path / "word"
+    lost: list[str] = []
+    with Playground().play(workers=[doomed(word)]) as stage:
+        stage.on("worker.lost", lambda event: lost.append(event.data["reason"]))
+        assert stage.submit(Task("pid", "worker")).result(20).success
+        word.touch()
+        until(lambda: "it is not started again" in lost, "the end of its restarts")
+        handle = stage.submit(Task("pid", "worker"))
+    assert set(lost) == {"ended with exit code 7", "it is not started again"}
+    assert "worker 'doomed' died too often (ended with exit code 7) and is not started again" in caplog.text
+    failure = handle.result().failure
+    assert failure is not None and failure.check(NoCapableWorker)
+
+
+def doomed(word: Path) -> ProcessWorker:
+    """A worker that a thread of its own ends, once a file is there, whether it does anything or not."""
+
+    class Doomed(ProcessWorker):
+        def on_start(self) -> None:
+            threading.Thread(target=self.end, daemon=True).start()
+
+        def end(self) -> None:
+            while not word.exists():
+                time.sleep(0.01)
+            time.sleep(0.05)
+            os._exit(7)
+
+        def process(self, request: ProcessRequest) -> int:
+            return os.getpid()
+
+    return Doomed("doomed")
 
 
 def test_what_the_modules_of_workers_import_of_ours_is_imported_before_the_fork(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from callboard import Playground, ProcessRequest, RetryPolicy, Task, connect
 from callboard.messages.errors import UnknownTask
 from tests.faults.crew import AsyncHand, Hand, await_lines, order
+from tests.playground.crew import until
 
 
 class Sticky(Hand):
@@ -40,8 +41,7 @@ def test_explain_says_what_a_task_needs_who_could_and_what_is_before_it(tmp_path
         nobody = stage.submit(order("echo", 1, skills={"oil": 9}))
         policy = RetryPolicy(max_attempts=2, initial_delay_seconds=60)
         again = stage.submit(order("fail", "no", processor="varnish", retry_policy=policy))
-        while stage.task_manager.get_task(again.task_id).attempts < 1:
-            time.sleep(0.01)
+        until(lambda: "it waits to be tried again" in stage.explain(again.task_id), "its failure")
         for asked in (stage, board):
             said = asked.explain(running.task_id)
             assert "is running" in said
