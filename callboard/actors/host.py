@@ -230,10 +230,9 @@ class WorkerHost(PeerActor):
         self.send(encode(HandBack(epoch=self.epoch or "", ids=ids, fences=[attempt.fence for attempt in attempts])))
 
     def _halt(self, message: Halt) -> None:
-        for task_id in message.ids:
-            attempt = self._held.get(task_id)
-            if attempt is None:
-                continue
+        # What has not begun need not wait for what runs before it.
+        self._report([Finished(attempt, Ending.CANCELLED, 0) for attempt in self.execution.crew.take_back(set(message.ids))])
+        for attempt in filter(None, map(self._held.get, message.ids)):
             attempt.halted = True
             if attempt.future is not None:
                 attempt.future.cancel()

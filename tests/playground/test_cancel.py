@@ -63,6 +63,21 @@ def test_before_it_runs(stage: Playground, mark: str, module_tally: Tally, tmp_p
         result.unwrap()
 
 
+def test_before_it_runs_though_it_was_sent_ahead(stage: Playground, mark: str, module_tally: Tally, tmp_path: Path) -> None:
+    for _ in range(30):  # so that its worker's tasks look quick, and some are sent before it asks for them
+        assert stage.submit(Task("quick", "deaf", {"begun": mark, "seconds": 0.0})).result(20).success
+    running = stage.submit(Task("first", "deaf", {"begun": str(tmp_path / "first"), "until": str(tmp_path / "end")}))
+    begun(tmp_path / "first")
+    queued = stage.submit(Task("second", "deaf", {"begun": mark, "seconds": 0.0}))
+    until(lambda: "it waits behind 1 other(s) on worker 'deaf'" in stage.explain(queued.task_id), "the second task's arrival")
+    assert queued.cancel() is True
+    result = queued.result(5)
+    assert result.status is TaskStatus.CANCELLED and result.attempts == 0 and not running.done()
+    (tmp_path / "end").touch()
+    assert running.result(20).success
+    assert module_tally.counts()[queued.task_id] == 0
+
+
 def test_while_it_waits_for_a_dependency(stage: Playground) -> None:
     handle = stage.submit(Task("waits", "echo", dependencies=["nobody-will-submit-this"]))
     assert handle.cancel() and handle.result(5).status is TaskStatus.CANCELLED

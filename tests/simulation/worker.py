@@ -159,6 +159,7 @@ class Worker(Submitter):
         self._say("hand_back", [attempt.task_id for attempt in attempts], [attempt.fence for attempt in attempts])
 
     def _on_halt(self, ids: list[str], force: bool) -> None:
+        self._report([(attempt, Ending.CANCELLED, 0, None) for attempt in self._take_row(set(ids))])
         for task_id in ids:
             attempt = self._held.get(task_id)
             if attempt is None:
@@ -186,9 +187,6 @@ class Worker(Submitter):
         slots = self.info.slots + sum(attempt.parked for attempt in self._running)
         while self._row and self.alive and len(self._running) < slots:
             attempt = self._row.popleft()
-            if attempt.halted:
-                self._report([(attempt, Ending.CANCELLED, 0, None)])
-                continue
             attempt.started = self.world.clock.now
             self._running[attempt] = None
             self.world.note("begins", self.identity, attempt.task_id, attempt.fence)
