@@ -102,7 +102,9 @@ class Task(Hooks, Declared):
     def notify(self, topic: str, **data: Any) -> None:
         """Publish an event of your own to those who listen to the run. A state's name, and ``progress``, is no topic for it."""
         if topic in WORDS:
-            raise InvalidTask(f"{topic!r} is what listeners are told of a task's state or progress; {self._label()} has to call its event otherwise")
+            raise InvalidTask(
+                f"{topic!r} is what listeners are told of a task's state or progress; {self._label()} has to call its event otherwise"
+            )
         work = current.get()
         if work is not None:
             work.emit(topic, **data)
