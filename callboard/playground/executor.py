@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Callable
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from callboard.actors.client import Client
@@ -19,6 +22,7 @@ R = TypeVar("R")
 
 
 _NOT_LOADED = object()
+_SHUT = "cannot schedule new futures after shutdown"
 
 
 class ExecutorFuture(TaskHandle):
@@ -87,6 +91,13 @@ def _error(result: TaskResult) -> BaseException:
     return error
 
 
+def _first_result(futures: deque[ExecutorFuture], until: float | None) -> Any:
+    """The result of the first, which is taken out once it has one. What `map` yields it holds itself no longer."""
+    result = futures[0].result(None if until is None else until - time.monotonic())
+    futures.popleft()
+    return result
+
+
 class PlaygroundExecutor(concurrent.futures.Executor):
     """Runs functions on a playground's plain workers. `shutdown` ends the executor, not the playground."""
 
@@ -105,8 +116,42 @@ class PlaygroundExecutor(concurrent.futures.Executor):
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[R]:
         """Run ``fn(*args, **kwargs)`` on a worker. RuntimeError after `shutdown`."""
         if self._shut:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+            raise RuntimeError(_SHUT)
         return self._client.submit_made(call_submission(fn, args, kwargs), ExecutorFuture)
+
+    def map(
+        self,
+        fn: Callable[..., R],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[R]:
+        """Run ``fn`` on what the iterables give, and give the results in that order, as the standard library's executors do.
+
+        All is submitted at once, or ``buffersize`` calls ahead of who reads. What is left is cancelled when one fails, when a
+        result is not there ``timeout`` seconds after the call of `map`, and when the iterator is closed. Tasks travel in
+        batches whatever ``chunksize`` is.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        futures = self._submitted(fn, zip(*iterables, strict=False))
+        first = deque(itertools.islice(futures, buffersize))
+        return self._results(first, None if buffersize is None else futures, until)
+
+    def _submitted(self, fn: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[ExecutorFuture]:
+        for args in calls:
+            if self._shut:
+                raise RuntimeError(_SHUT)
+            yield self._client.submit_made(call_submission(fn, args, {}), ExecutorFuture)
+
+    def _results(self, futures: deque[ExecutorFuture], later: Iterator[ExecutorFuture] | None, until: float | None) -> Iterator[Any]:
+        try:
+            while futures:
+                if later is not None:
+                    futures.extend(itertools.islice(later, 1))
+                yield _first_result(futures, until)
+        finally:
+            self._client.cancel_all([future.task_id for future in futures])
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more; with ``cancel_futures`` what has not begun is cancelled, with ``wait`` what has is waited for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
+import gc
 import operator
 import os
 import threading
@@ -235,6 +236,44 @@ def test_abandoning_map_cancels_the_rest(stage: Playground, tmp_path: Path) -> N
     results.close()  # type: ignore[attr-defined]
     until(lambda: stage.task_manager.overview()["open"] == 0, "the end of what had begun")
     assert len(Path(mark).read_text().splitlines()) < 40
+
+
+def test_map_submits_no_further_ahead_than_it_is_told(executor: PlaygroundExecutor) -> None:
+    given: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(20):
+            given.append(number)
+            yield number
+
+    results: Iterator[int] = executor.map(abs, numbers(), buffersize=3)
+    assert len(given) == 3
+    assert next(results) == 0 and len(given) == 4
+    assert list(results) == list(range(1, 20))
+
+
+def test_map_holds_no_result_that_it_has_given(executor: PlaygroundExecutor) -> None:
+    results = executor.map(Adder, range(2))
+    first = weakref.ref(next(results))
+    gc.collect()
+    assert first() is None and next(results).base == 1
+
+
+def test_abandoning_map_asks_the_manager_once(stage: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = stage._the_link()
+    asked: list[str] = []
+    ask = link.ask
+
+    def noted(what: str, arguments: dict[str, Any]) -> Any:
+        asked.append(what)
+        return ask(what, arguments)
+
+    monkeypatch.setattr(link, "ask", noted)
+    results = stage.executor.map(time.sleep, [0.0] + [0.1] * 200)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert asked == ["cancel"]
+    until(lambda: stage.task_manager.overview()["open"] == 0, "the end of what had begun")
 
 
 # -- waiting --------------------------------------------------------------------------------------------
