@@ -13,6 +13,7 @@ from typing import Any
 from callboard.engines.children import LENGTH, read_frame
 from callboard.engines.job import Job
 from callboard.engines.perform import perform
+from callboard.messages.errors import CannotPickle
 from callboard.messages.failure import Failure
 from callboard.messages.payload import dumps_small
 
@@ -42,7 +43,8 @@ def main(read: int, write: int) -> None:
             try:
                 say(*answer)
             except Exception as error:  # whatever the user's result raises when it is pickled
-                say("raised", Failure.of(error).model_dump_json())
+                refused = CannotPickle(f"what the task gave cannot be pickled: {type(error).__name__}: {error}")
+                say("raised", Failure.of(refused).model_dump_json())
 
 
 def _listen(read: int, requests: queue.SimpleQueue[bytes | None], busy: threading.Event) -> None:

@@ -250,6 +250,9 @@ class _Driving:
         with self._lock:
             if self._run.run_id in self._runs:
                 raise InvalidSetting(f"run {self._run.run_id!r} is under way here already")
+            if self._run.driven:
+                raise InvalidSetting(f"run {self._run.run_id!r} was carried out, as far as that went; resume or reopen it to go on")
+            self._run.driven = True
             self._runs[self._run.run_id] = self._run
 
     def __exit__(self, *exception: object) -> None:

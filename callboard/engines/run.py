@@ -39,6 +39,7 @@ class FlowRun:
         self.run_id = opening.run_id
         self.name = opening.flow.name
         self.status = opening.status
+        self.driven = False
         self.machine = opening.machine
         self.values = opening.values
         self.recorder = opening.recorder

@@ -64,6 +64,15 @@ def test_closing_suspends_and_lets_running_atoms_end() -> None:
     assert run.result().states == {"a": "completed", "b": "pending"}
 
 
+@pytest.mark.parametrize("made", [SyncExecutor, ParallelExecutor, AsyncExecutor])
+def test_a_run_is_carried_out_once(made: type[Executor]) -> None:
+    executor = made()
+    run = executor.prepare(LinearFlow("f").add(Note("a")))
+    assert executor.drive(run).success
+    with pytest.raises(InvalidSetting, match="was carried out, as far as that went"):
+        executor.drive(run)
+
+
 def test_what_runs_in_a_loop_says_so() -> None:
     async def inside() -> str:
         executor = AsyncExecutor()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,17 @@ def test_a_result_that_cannot_be_read_here_fails_its_task() -> None:
         result = executor.execute(GiveBrittle("brittle"))
         assert isinstance(result.exceptions[0], CannotPickle) and "only at home" in str(result.exceptions[0])
         assert executor.execute(Where("a")).success
+
+
+class GiveLock(Task):
+    def execute(self) -> object:
+        return threading.Lock()
+
+
+def test_a_result_that_cannot_be_carried_back_fails_its_task() -> None:
+    with ParallelExecutor(max_workers=1, processes=True) as executor:
+        result = executor.execute(GiveLock("lock"))
+        assert isinstance(result.exceptions[0], CannotPickle) and "cannot be pickled: TypeError" in str(result.exceptions[0])
 
 
 def test_a_child_in_the_midst_of_a_task_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
