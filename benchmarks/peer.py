@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
 from benchmarks.work import echo, length, noop, rest, square
@@ -32,6 +31,8 @@ class Peer:
     @classmethod
     def version(cls) -> str | None:
         """The installed version."""
+        from importlib.metadata import PackageNotFoundError, version  # late, as all that a sitting does without
+
         try:
             return version(cls.package) if cls.package is not None else None
         except PackageNotFoundError:

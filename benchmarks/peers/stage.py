@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -71,6 +70,8 @@ class Gather(Executor):
     """Through ``await asyncio.gather`` of ``add_and_execute_task``."""
 
     def many(self, count: int) -> None:
+        import asyncio
+
         from callboard import task
 
         make = task(noop).task

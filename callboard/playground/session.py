@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
 
 from callboard.actors.bus import EventBus
@@ -102,6 +103,7 @@ class Session:
         assert self.supervisor is not None and manager is not None
         for seat in seats:
             self.supervisor.mailbox.post(lambda supervisor, seat=seat: supervisor.start_seat(seat))
+        import_module("callboard.playground.executor")  # now, while nothing can be done but to wait, and not at the first task
         until = time.monotonic() + START_PATIENCE
         for seat in seats:
             try:
