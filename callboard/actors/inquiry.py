@@ -85,7 +85,7 @@ class Inquiry:
         """How much waits for what, and who is there."""
         roster = self._dispatcher.roster
         queues = [
-            {"needs": requirement.describe(), "ready": len(requirement.ready), "capable": requirement.capable()}
+            {"needs": requirement.describe(), "ready": requirement.ready, "capable": requirement.capable()}
             for requirement in roster.requirements.values()
             if requirement.ready
         ]
@@ -137,8 +137,8 @@ class Inquiry:
         else:
             names = ", ".join(f"{worker.info.name!r} ({len(worker.inflight)} of {worker.info.slots} slots taken)" for worker in able[:20])
             lines.append(f"who could take it: {names}")
-        if entry.order in requirement.ready:
-            lines.append(f"{requirement.ready.before(entry.order)} task(s) of the same needs are before it")
+        if entry.order in requirement.pool:
+            lines.append(f"{requirement.in_row().index(entry)} task(s) of the same needs are before it")
         else:
             lines.append(
                 f"it waits to be tried again after {entry.failures} failure(s)" if entry.failures else "it is about to be assigned"

@@ -144,8 +144,7 @@ class Invariants:
             fail(f"{entry.task_id} runs and is ready")
 
     def _ready(self, entry: Entry) -> bool:
-        requirement = entry.category.requirement
-        return entry.order in requirement.ready or entry in requirement.suspects
+        return entry.category.requirement.has_ready(entry)
 
     def _pends(self, entry: Entry) -> None:
         rare = entry.rare
@@ -184,6 +183,7 @@ class Invariants:
         for task_id, entry in worker.inflight.items():
             if entry.worker is not worker or entry.status is not RUNNING:
                 fail(f"{name} has {task_id}, which is {entry.status} elsewhere")
+        demand(worker.peculiar or not worker.has_peculiarities(), f"nobody said that {worker.info.worker_id} is peculiar")
         idle = not worker.closed and worker.open_slots > 0
         if (worker.idle_key is not None and worker.idle_key in worker.profile.idle) is not idle:
             fail(f"{name} is {'not ' * (not idle)}idle, the roster says otherwise")

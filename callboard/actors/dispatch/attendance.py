@@ -103,12 +103,11 @@ class Attendance:
 
     def settle(self, worker: WorkerRecord, now: float) -> None:
         """The worker has more or less to do than before."""
-        if worker.parked:
+        if worker.peculiar:
             worker.parked.intersection_update(worker.inflight)
-        if worker.lent:
             worker.lent.intersection_update(worker.foreign)
-        if worker.alone is not None and worker.alone.worker is not worker:
-            worker.alone = None
+            if worker.alone is not None and worker.alone.worker is not worker:
+                worker.alone = None
         self._roster.refresh(worker, now)
         self._backlog.touch(worker.profile)
 

@@ -147,6 +147,7 @@ class Dispatcher:
             return
         if parked:
             lenders.add(task_id)
+            worker.peculiar = True
         else:
             lenders.discard(task_id)
         self._attendance.settle(worker, now)
@@ -169,7 +170,7 @@ class Dispatcher:
                 self._foreign_result(worker, report, row, payloads[row])
                 continue
             del inflight[task_id]
-            if worker.foreign:
+            if worker.peculiar:
                 worker.foreign.pop(task_id, None)  # of an earlier attempt of the same task a worker says nothing more
             entry.worker = None
             entry.worker_name = name

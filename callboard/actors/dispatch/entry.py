@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 PENDING, RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 
+PRIORITY = 1 << 42
+"""By how many tasks one of a priority higher by one is ahead: more than there will ever be."""
+
 
 class Category:
     """All tasks of one spec: what they need, and how long they were seen to run (microseconds, None before the first)."""
 
-    __slots__ = ("breaker_key", "expires_in", "mean", "number", "requirement", "spec", "timeout")
+    __slots__ = ("breaker_key", "expires_in", "head_start", "mean", "number", "requirement", "spec", "timeout")
 
     def __init__(self, number: int, spec: TaskSpec, requirement: Requirement) -> None:
         self.number = number
@@ -34,6 +37,7 @@ class Category:
         self.timeout = spec.timeout
         self.expires_in = spec.expires_in
         self.breaker_key = spec.breaker_key
+        self.head_start = spec.priority * PRIORITY
 
     def observe(self, micros: float) -> None:
         """Let a run time (a batch's mean) weigh in: a quarter of the estimate, so that it follows a change quickly."""
@@ -88,8 +92,6 @@ class Rare:
 
 
 NOTHING_RARE = Rare()
-PRIORITY = 1 << 42
-"""By how many tasks one of a priority higher by one is ahead: more than there will ever be."""
 
 
 class Held(NamedTuple):
@@ -161,7 +163,7 @@ class Entry(Node):
         self.submission: Submission | None = submission if _says_more(submission) else None
         self.client = client
         self.category = category
-        self.order = sequence - category.spec.priority * PRIORITY
+        self.order = sequence - category.head_start
         self.submitted = submitted
         self.fence = 0
         self.attempts = 0

@@ -39,7 +39,7 @@ class Isolation:
                 if entry.category.breaker_key is not None and not self._admit(entry, now):
                     continue
                 self._release(requirement, now)
-                worker.alone = entry
+                worker.alone, worker.peculiar = entry, True
                 self._assign(worker, entry, now)
                 self._roster.refresh(worker, now)
             if not requirement.suspects:
@@ -65,7 +65,7 @@ class Isolation:
         able = [worker for worker in self._roster.workers.values() if worker.profile in profiles and not worker.closed]
         if able:
             worker = min(able, key=lambda worker: len(worker.inflight))
-            worker.reserved = True
+            worker.reserved = worker.peculiar = True
             self._reserved[requirement] = worker
             self._roster.refresh(worker, now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heapreplace
 from itertools import islice
 from math import ceil
 
@@ -10,7 +11,7 @@ from callboard.actors.dispatch.agenda import Action, Agenda
 from callboard.actors.dispatch.command import Outbox, Recall
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.offer import Order
-from callboard.actors.dispatch.pool import Pool
+from callboard.actors.dispatch.pool import Pool, longest_idle
 from callboard.actors.dispatch.profile import Profile
 from callboard.actors.dispatch.requirement import Requirement
 from callboard.actors.dispatch.roster import Roster, WorkerRecord, ahead_allowed
@@ -45,23 +46,40 @@ class Matcher:
     def step(self, now: float) -> None:
         """Assign all that can be to idle workers, in the order of the tasks."""
         idle, offers = self._roster.idle_profiles, self._roster.pools.offers
-        while idle and (pool := offers.first()) is not None:
-            if not self._draw(pool, offers.until(), now):
-                # Nobody is there for the very first: the first that any idle worker could take is looked for.
-                pool = _earliest(idle)
-                if pool is None or not self._draw(pool, pool.top, now):
-                    return
+        while idle and (first := offers.first()) is not None:
+            pool, until = first
+            if not self._draw(pool, until, now):
+                self._search(idle, now)
+                return
+
+    def _search(self, idle: Iterable[Profile], now: float) -> None:
+        """Nobody is there for the very first: assign what idle workers can take of the rest."""
+        pools = {pool for profile in idle for pool in profile.offers.all()}
+        rows = [(pool.top, pool.number, pool) for pool in pools if pool.top is not None]
+        heapify(rows)
+        while rows:
+            pool = rows[0][2]
+            drawn = self._draw(pool, min(rows[1:3])[0] if len(rows) > 1 else None, now)
+            if drawn and pool.top is not None:
+                heapreplace(rows, (pool.top, pool.number, pool))
+            else:
+                heappop(rows)
 
     def _draw(self, pool: Pool, until: Order | None, now: float) -> bool:
-        """Assign the first tasks of a pool, up to this order, to idle workers; False when there is none for the first."""
-        worker = pool.idle_worker()
-        drawn = worker is not None
-        while worker is not None and (requirement := pool.first_until(until)) is not None:
-            entry = requirement.pop()
-            if entry.category.breaker_key is None or self._admit(entry, now):
-                self.assign(worker, entry, now)
-                self._roster.refresh(worker, now)
-            worker = pool.idle_worker()
+        """Assign the first tasks of a pool, up to this order, to idle workers, the least skilled first; False when nobody was
+        there for the first."""
+        drawn = False
+        for equals in pool.standing:
+            while (profile := longest_idle(equals)) is not None:
+                drawn = True
+                top = pool.top
+                if top is None or (until is not None and top > until):
+                    return True
+                entry = pool.take()
+                if entry.category.breaker_key is None or self._admit(entry, now):
+                    worker = profile.idle.peek()
+                    self.assign(worker, entry, now)
+                    self._roster.refresh(worker, now)
         return drawn
 
     def assign(self, worker: WorkerRecord, entry: Entry, now: float) -> None:
@@ -107,21 +125,21 @@ class Matcher:
     def _top_up(self, profile: Profile, share: int, now: float) -> int | None:
         """Send the next busy worker of a profile up to so many; returns how many, None when there is nothing (more) that may
         be sent ahead."""
-        spare, offers = profile.spare, profile.offers
-        pool = offers.first()
-        if pool is None or not spare:
+        first = profile.offers.first()
+        if first is None:
             return None
-        worker, until = next(iter(spare)), offers.until()
+        pool, until = first
+        worker = next(iter(profile.spare))
         category = None
         room = allowed = sent = 0
         while sent < share:
-            requirement = pool.first_until(until)
-            if requirement is None:
-                pool, until = offers.first(), offers.until()
-                if pool is None:
+            top = pool.top
+            if top is None or (until is not None and top > until):
+                first = profile.offers.first()
+                if first is None:
                     break
-                continue
-            following = requirement.ready.peek().category
+                pool, until = first
+            following = pool.peek().category
             if following is not category:
                 category = following
                 allowed = 0 if category.breaker_key is not None else ahead_allowed(category.mean, category.timeout)
@@ -129,14 +147,14 @@ class Matcher:
                 if sent == 0 and allowed == 0:
                     return None
                 if sent == 0 and room * 4 < allowed:
-                    del spare[worker]  # full enough; its next report brings it back
+                    del profile.spare[worker]  # full enough; its next report brings it back
                     return 0
             if room <= 0 or allowed == 0:
                 break
-            self.assign(worker, requirement.pop(), now)
+            self.assign(worker, pool.take(), now)
             sent += 1
             room -= 1
-        spare.move_to_end(worker)  # the others come first the next time
+        profile.spare.move_to_end(worker)  # the others come first the next time
         self._roster.refresh(worker, now)
         return sent
 
@@ -153,7 +171,7 @@ class Matcher:
             looks += 1 + len(queued)
             free = [entry for entry in queued if _taken(entry.category.requirement, takers)]
             if free:
-                worker.recalling = worker.stuck = True
+                worker.recalling = worker.stuck = worker.peculiar = True
                 worker.profile.spare.pop(worker, None)
                 self._outbox.others.append(Recall(worker.info.worker_id, [entry.task_id for entry in free[len(free) // 2 :]]))
             else:
@@ -169,20 +187,9 @@ def _share(profile: Profile, takers: dict[Pool, int]) -> float:
     for pool in profile.offers.all():
         if pool not in takers:
             takers[pool] = sum(len(other.spare) for other in pool.profiles)
-        share += pool.size / max(1, takers[pool])
+        share += len(pool) / max(1, takers[pool])
         takers[pool] -= len(profile.spare)
     return share
-
-
-def _earliest(profiles: Iterable[Profile]) -> Pool | None:
-    found: Pool | None = None
-    found_top = 0
-    for profile in profiles:
-        pool = profile.offers.first()
-        top = pool.top if pool is not None else None
-        if top is not None and (found is None or top < found_top):
-            found, found_top = pool, top
-    return found
 
 
 def _taken(requirement: Requirement, known: dict[Requirement, bool]) -> bool:

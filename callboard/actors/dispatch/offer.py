@@ -36,18 +36,17 @@ class Offers(Generic[T]):
     def __len__(self) -> int:
         return len(self._offered)
 
-    def offer(self, offering: T, top: Order) -> bool:
-        """Note that one has something ready, from this order on; whether that may come before all that was known."""
+    def offer(self, offering: T, top: Order) -> None:
+        """Note that one has something ready, from this order on."""
         number = offering.number
         known = self._offered.get(number)
-        if known is not None and known <= top:
-            return False
-        self._offered[number] = top
-        heappush(self._heap, (top, number, offering))
-        return self._heap[0][0] == top
+        if known is None or known > top:
+            self._offered[number] = top
+            heappush(self._heap, (top, number, offering))
 
-    def first(self) -> T | None:
-        """The one whose first task comes first, None when nothing is ready."""
+    def first(self) -> tuple[T, Order | None] | None:
+        """The one whose first task comes first, and up to which order at least it is before all others (None when there are no
+        others); None when nothing is ready."""
         heap, offered = self._heap, self._offered
         while heap:
             order, number, offering = heap[0]
@@ -55,21 +54,17 @@ class Offers(Generic[T]):
                 heappop(heap)  # replaced by an earlier one
                 continue
             top = offering.top
-            if top == order:
-                return offering
             if top is None:
                 heappop(heap)
                 del offered[number]
             elif len(heap) == 1:
-                return offering
+                return offering, None
+            elif top == order:
+                return offering, min(heap[1:3])[0]
             else:
                 offered[number] = top
                 heapreplace(heap, (top, number, offering))
         return None
-
-    def until(self) -> Order | None:
-        """Up to which order at least the first is before all others; None when there are no others."""
-        return min(self._heap[1:3])[0] if len(self._heap) > 1 else None
 
     def all(self) -> set[T]:
         """All that may have something ready."""

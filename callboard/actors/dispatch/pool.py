@@ -1,4 +1,5 @@
-"""Requirements that the same workers meet, put together, so that a thousand different needs cost no more than a few."""
+"""What is ready, in one queue for all needs that the same workers meet, so that a thousand different needs cost no more than
+a few."""
 
 from __future__ import annotations
 
@@ -7,68 +8,69 @@ from typing import TYPE_CHECKING
 
 from callboard.actors.dispatch.offer import Offers, Order
 from callboard.actors.dispatch.profile import IdleKey, Profile
+from callboard.actors.dispatch.queue import Queue
 
 if TYPE_CHECKING:
+    from callboard.actors.dispatch.entry import Entry
     from callboard.actors.dispatch.requirement import Requirement
-    from callboard.actors.dispatch.roster import WorkerRecord
 
-Standing = tuple[tuple[int, Profile], ...]
-"""Who meets a requirement, the least skilled first: equal numbers for profiles of equal cost."""
+Standing = tuple[tuple[Profile, ...], ...]
+"""Who meets a requirement, the least skilled first, those of equal cost side by side."""
 
 
-class Pool:
-    """Requirements of one standing. ``size`` counts their ready tasks."""
+class Pool(Queue[Order, "Entry"]):
+    """The ready tasks of all requirements of one standing."""
 
-    __slots__ = ("_everybody", "number", "offers", "profiles", "size", "standing")
+    __slots__ = ("_everybody", "number", "profiles", "standing")
 
     def __init__(self, number: int, standing: Standing, everybody: Offers[Pool]) -> None:
+        super().__init__()
         self.number = number
         self.standing = standing
-        self.profiles = dict.fromkeys(profile for _, profile in standing)
-        self.offers: Offers[Requirement] = Offers()
-        self.size = 0
+        self.profiles = dict.fromkeys(profile for equals in standing for profile in equals)
         self._everybody = everybody
-
-    @property
-    def top(self) -> Order | None:
-        """The order of the first of the ready tasks."""
-        first = self.offers.first()
-        return first.ready.top if first is not None else None
-
-    def first_until(self, until: Order | None) -> Requirement | None:
-        """The requirement of the first task, unless that comes after this order."""
-        first = self.offers.first()
-        if first is None or until is None:
-            return first
-        top = first.ready.top
-        return first if top is not None and top <= until else None
 
     @property
     def met(self) -> bool:
         """Whether any present worker could take such a task."""
         return any(profile.present for profile in self.profiles)
 
-    def offer(self, requirement: Requirement, top: Order) -> None:
-        """A task has become the first of its requirement."""
-        if self.offers.offer(requirement, top) and self.profiles:
-            # What comes behind the first of the pool changes nothing for anybody: no row for the pool is later than the
-            # first row in it, since both are put right together.
+    def put(self, entry: Entry) -> None:
+        """A task has become ready."""
+        if self.add(entry.order, entry):
+            self._offer(entry.order)
+
+    def take(self) -> Entry:
+        """Take the first task. There must be one."""
+        entry = self.pop()
+        entry.category.requirement.ready -= 1
+        return entry
+
+    def inherit(self, former: Pool) -> None:
+        """Take over all that was ready in a former pool."""
+        self.replace(former)
+        if self.top is not None:
+            self._offer(self.top)
+
+    def _offer(self, top: Order) -> None:
+        # Without anybody to take it there is nothing to be looked for.
+        if self.profiles:
             self._everybody.offer(self, top)
             for profile in self.profiles:
                 profile.offers.offer(self, top)
 
-    def idle_worker(self) -> WorkerRecord | None:
-        """The least skilled idle worker that qualifies; among equals the longest idle, then the first to have joined."""
-        found: Profile | None = None
-        first: IdleKey | None = None
-        found_rank = 0
-        for rank, profile in self.standing:
-            if found is not None and rank != found_rank:
-                break
-            key = profile.idle.top
-            if key is not None and (first is None or key < first):
-                found, first, found_rank = profile, key, rank
-        return found.idle.peek() if found is not None else None
+
+def longest_idle(equals: tuple[Profile, ...]) -> Profile | None:
+    """The profile with the longest idle worker, the first to have joined where several are; None when nobody is idle."""
+    if len(equals) == 1:
+        return equals[0] if equals[0].idle.top is not None else None
+    found: Profile | None = None
+    first: IdleKey | None = None
+    for profile in equals:
+        key = profile.idle.top
+        if key is not None and (first is None or key < first):
+            found, first = profile, key
+    return found
 
 
 class Pools:
@@ -79,21 +81,32 @@ class Pools:
         self._pools: dict[Standing, Pool] = {}
 
     def place(self, requirement: Requirement) -> None:
-        """Put a requirement into its pool."""
+        """Put a requirement into its pool. What is ready of it stays where it is."""
         standing = requirement.standing()
         pool = self._pools.get(standing)
         if pool is None:
             pool = self._pools[standing] = Pool(len(self._pools), standing, self.offers)
         requirement.pool = pool
-        pool.size += len(requirement.ready)
-        if requirement.ready.top is not None:
-            pool.offer(requirement, requirement.ready.top)
 
     def renew(self, requirements: Iterable[Requirement], profiles: Iterable[Profile]) -> None:
-        """Put all together anew: a kind of worker has come or gone, or requirements are forgotten."""
+        """Put all together anew: a kind of worker has come or gone, or requirements are forgotten.
+
+        What is ready moves as a whole, but for pools that are parted or joined.
+        """
         self.offers = Offers()
         self._pools = {}
         for profile in profiles:
             profile.offers = Offers()
+        heirs: dict[Pool, dict[Pool, None]] = {}
         for requirement in requirements:
+            former = requirement.pool
             self.place(requirement)
+            if requirement.ready:
+                heirs.setdefault(former, {})[requirement.pool] = None
+        for former, pools in heirs.items():
+            only = next(iter(pools))
+            if len(pools) == 1 and not only:
+                only.inherit(former)
+            else:
+                for entry in former:
+                    entry.category.requirement.pool.put(entry)

@@ -98,6 +98,6 @@ class Queue(Generic[K, V]):
         if late and (self.top is None or late[0] < self.top):
             self.top = late[0]
 
-    def before(self, key: K) -> int:
-        """How many come before this one. Looks at all of them."""
-        return sum(other < key for other in self._values)
+    def replace(self, other: Queue[K, V]) -> None:
+        """Become what the other was, which must not be used any more."""
+        self._values, self._row, self._late, self.top = other._values, other._row, other._late, other.top

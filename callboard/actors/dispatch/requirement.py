@@ -1,19 +1,17 @@
 """What tasks need, and who has it.
 
-Tasks with the same needs share a `Requirement` with one sorted queue of what is ready; workers of the same role and
-skills share a `Profile`. Whether a profile meets a requirement is decided once for each pair, so that matching costs
-O(log n) whatever waits and however many workers there are.
+Tasks with the same needs share a `Requirement`, workers of the same role and skills share a `Profile`. Whether a profile
+meets a requirement is decided once for each pair. Requirements that the same profiles meet share a `Pool` with one sorted
+queue of what is ready, so that matching costs O(log n) whatever waits and however many workers there are.
 """
 
 from __future__ import annotations
 
+from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from sortedcontainers import SortedKeyList
-
-from callboard.actors.dispatch.offer import Order
-from callboard.actors.dispatch.queue import Queue
 
 if TYPE_CHECKING:
     from callboard.actors.dispatch.entry import Entry
@@ -38,7 +36,6 @@ class Requirement:
 
     __slots__ = (
         "met_by",
-        "number",
         "pool",
         "profiles",
         "ready",
@@ -52,22 +49,16 @@ class Requirement:
 
     pool: Pool
 
-    def __init__(self, number: int, role: str | None, skills: Skills) -> None:
-        self.number = number
+    def __init__(self, role: str | None, skills: Skills) -> None:
         self.role = role
         self.skills = skills
-        self.ready: Queue[Order, Entry] = Queue()
+        self.ready = 0  # how many of the ready tasks in the pool are of this requirement
         self.profiles: SortedKeyList = SortedKeyList(key=itemgetter(0))  # with their costs, the least first
         self.met_by: dict[Profile, None] = {}  # the same, to be found in
-        self.suspects: dict[Entry, None] = {}  # ready as well, but to be run alone
+        self.suspects: dict[Entry, None] = {}  # ready as well, but to be run alone, and in no pool
         self.waiting: dict[Entry, None] = {}  # those of the ready that expire when nobody can take them
         self.short_since: float | None = None  # since when no capable worker is present
         self.warning = False  # whether a look is due if a warning is called for
-
-    @property
-    def top(self) -> Order | None:
-        """The order of the first of the ready tasks."""
-        return self.ready.top
 
     def add_profile(self, profile: Profile) -> None:
         """Take in a profile if it meets the requirement."""
@@ -83,11 +74,7 @@ class Requirement:
 
     def standing(self) -> Standing:
         """Who meets it, the least skilled first."""
-        made: list[tuple[int, Profile]] = []
-        for place, (price, profile) in enumerate(self.profiles):
-            equal = made and price == self.profiles[place - 1][0]
-            made.append((made[-1][0] if equal else place, profile))
-        return tuple(made)
+        return tuple(tuple(profile for _, profile in equals) for _, equals in groupby(self.profiles, key=itemgetter(0)))
 
     def capable(self) -> int:
         """How many present workers could take such a task."""
@@ -103,31 +90,33 @@ class Requirement:
         if entry.rare.suspect:
             self.suspects[entry] = None
             return
-        self.pool.size += 1
-        if self.ready.add(entry.order, entry):
-            self.pool.offer(self, entry.order)
+        self.ready += 1
+        self.pool.put(entry)
 
     def discard(self, entry: Entry) -> None:
         """Take a task out of the ready, if it is there."""
         self.waiting.pop(entry, None)
         if entry.rare.suspect:
             self.suspects.pop(entry, None)
-        elif self.ready.discard(entry.order):
-            self.pool.size -= 1
-
-    def pop(self) -> Entry:
-        """Take the next task."""
-        self.pool.size -= 1
-        return self.ready.pop()
+        elif self.pool.discard(entry.order):
+            self.ready -= 1
 
     @property
     def backlog(self) -> int:
         """How many tasks are ready."""
-        return len(self.ready) + len(self.suspects)
+        return self.ready + len(self.suspects)
+
+    def in_row(self) -> list[Entry]:
+        """What is ready, in order, but for suspects. Looks at all of the pool."""
+        return [entry for entry in self.pool if entry.category.requirement is self]
 
     def all_ready(self) -> list[Entry]:
         """All that is ready."""
-        return [*self.ready, *self.suspects]
+        return [*self.in_row(), *self.suspects]
+
+    def has_ready(self, entry: Entry) -> bool:
+        """Whether one of its tasks is ready."""
+        return entry.order in self.pool or entry in self.suspects
 
     def describe(self) -> str:
         """The needs in words."""

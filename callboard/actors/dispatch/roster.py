@@ -13,8 +13,8 @@ from callboard.actors.dispatch.requirement import Requirement, Skills, meets
 
 AHEAD_MICROS = 4000.0
 """How much work is sent ahead to a worker (microseconds of its measured run time), so that it never waits for the post."""
-MAX_AHEAD = 512
 LEAST_MICROS = 8.0  # what a task costs a worker even if it does nothing
+MAX_AHEAD = int(AHEAD_MICROS / LEAST_MICROS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ class WorkerRecord:
     ``foreign`` are attempts (fences by task id) that it has as well but that are not, or not yet, this record's: what
     was given to others while it was lost, and what it was given by an earlier manager. They take its slots all the same,
     and it began them before anything that was sent since.
+
+    Most have nothing but tasks of their own. Whoever makes a worker foreign, parked, lent, leaving, alone, reserved or stuck
+    says that it is ``peculiar``, so that nobody need ask for each of these at every turn; `Roster.refresh` takes it back.
     """
 
     __slots__ = (
@@ -51,6 +54,7 @@ class WorkerRecord:
         "leaving",
         "lent",
         "parked",
+        "peculiar",
         "profile",
         "recalling",
         "reserved",
@@ -69,6 +73,7 @@ class WorkerRecord:
         self.parked: set[str] = set()  # tasks that wait for tasks and lend their slot
         self.lent: set[str] = set()  # the same of the foreign
         self.idle_key: IdleKey | None = None
+        self.peculiar = False
         self.leaving = False
         self.alone: Entry | None = None  # the suspect that it runs, beside which nothing may run
         self.reserved = False  # gets nothing more until it is free for a suspect
@@ -79,9 +84,7 @@ class WorkerRecord:
     @property
     def open_slots(self) -> int:
         """Slots that nothing is running in or waiting for."""
-        if self.foreign or self.parked:
-            return self._slots - len(self.inflight)
-        return self.info.slots - len(self.inflight)
+        return (self._slots if self.foreign or self.parked else self.info.slots) - len(self.inflight)
 
     @property
     def closed(self) -> bool:
@@ -92,6 +95,11 @@ class WorkerRecord:
     def quiet(self) -> bool:
         """Whether nothing runs on it but what waits for other tasks."""
         return len(self.inflight) <= len(self.parked) and len(self.foreign) <= len(self.lent)
+
+    def has_peculiarities(self) -> bool:
+        """Whether there is still anything that makes it peculiar."""
+        apart = self.foreign or self.parked or self.lent
+        return bool(apart or self.leaving or self.alone is not None or self.reserved or self.stuck)
 
     def running(self) -> list[Entry]:
         """What it runs: a worker begins in the order of arrival, so the first of each free slot."""
@@ -112,6 +120,7 @@ class WorkerRecord:
 
     def holds(self, task_id: str, fence: int) -> None:
         """The worker said that it has this attempt, after those that it has named before."""
+        self.peculiar = True
         self.foreign[task_id] = fence
         self._named[task_id] = len(self._named), fence
 
@@ -144,15 +153,13 @@ class Roster:
         self.idle_profiles: dict[Profile, None] = {}
         self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers, started again whenever they end, by seat
         self._joined = 0
-        self._numbered = 0
         self._changed = False  # whether the pools are to be put together anew
 
     def requirement(self, role: str | None, skills: Skills) -> Requirement:
         """The one requirement of this role and these levels."""
         found = self.requirements.get((role, skills))
         if found is None:
-            self._numbered += 1
-            found = self.requirements[role, skills] = Requirement(self._numbered, role, skills)
+            found = self.requirements[role, skills] = Requirement(role, skills)
             for profile in self.profiles.values():
                 found.add_profile(profile)
             self.pools.place(found)
@@ -202,7 +209,7 @@ class Roster:
     def leave(self, worker: WorkerRecord, now: float) -> None:
         """Give the worker nothing more; what it has it may finish."""
         if not worker.leaving:
-            worker.leaving = True
+            worker.leaving = worker.peculiar = True
             worker.profile.present -= 1
         self.refresh(worker, now)
 
@@ -230,8 +237,13 @@ class Roster:
 
     def refresh(self, worker: WorkerRecord, now: float) -> None:
         """Put the worker where its load belongs: among the idle, among those with room, or nowhere."""
-        open_slots = worker.open_slots
-        if open_slots > 0 and not worker.closed:
+        taken = len(worker.inflight)
+        if worker.peculiar:
+            open_slots, closed, stuck = worker.open_slots, worker.closed, worker.stuck
+            worker.peculiar = worker.has_peculiarities()
+        else:
+            open_slots, closed, stuck = worker.info.slots - taken, False, False
+        if open_slots > 0 and not closed:
             if worker.idle_key is None:
                 self._rest(worker, now)
             return
@@ -241,11 +253,11 @@ class Roster:
             worker.idle_key = None
             if not profile.idle:
                 self.idle_profiles.pop(profile, None)
-        if open_slots < 0 and worker.inflight:
+        if open_slots < 0 and taken:
             self.loaded[worker] = None
         elif worker in self.loaded:
             del self.loaded[worker]
-        if len(worker.inflight) < worker.info.slots + MAX_AHEAD and not worker.stuck and not worker.closed:
+        if taken < worker.info.slots + MAX_AHEAD and not stuck and not closed:
             profile.spare[worker] = None
         else:
             profile.spare.pop(worker, None)
@@ -270,4 +282,4 @@ def ahead_allowed(mean: float | None, timeout: float | None) -> int:
     """
     if mean is None or timeout is not None:
         return 0
-    return min(MAX_AHEAD, int(AHEAD_MICROS / max(mean, LEAST_MICROS)))
+    return int(AHEAD_MICROS / mean) if mean > LEAST_MICROS else MAX_AHEAD

@@ -37,9 +37,12 @@ def test_the_first_is_whoever_has_the_first(steps: list[tuple[int, str, int]]) -
             row.orders.remove(min(row.orders))  # nobody tells the offers
         else:
             tops = {row.top: row for row in rows if row.top is not None}
-            first = offers.first()
-            assert first is (tops[min(tops)] if tops else None)
-            until = offers.until()
+            found = offers.first()
+            if found is None:
+                assert not tops
+                continue
+            first, until = found
+            assert first is tops[min(tops)]
             others = [other.top for other in rows if other is not first and other.top is not None]
             assert until is not None or not others
             assert until is None or all(until <= other for other in others)

@@ -24,7 +24,6 @@ def test_it_is_what_a_sorted_mapping_would_be(steps: list[tuple[str, int]]) -> N
         assert queue.top == min(known, default=None)
         assert list(queue) == [known[key] for key in sorted(known)]
         assert len(queue) == len(known) and (key in queue) is (key in known)
-        assert queue.before(key) == sum(other < key for other in known)
 
 
 def test_what_is_taken_out_behind_the_first_does_not_pile_up() -> None:
