@@ -16,10 +16,13 @@ class TaskFlow(Peer):
     share = 100
 
     def start(self, workers: int) -> None:
-        self._workers = workers
+        from futurist import ThreadPoolExecutor
+
+        # One for all flows: an engine that makes its own waits a second for its threads at the end of each flow.
+        self._executor = ThreadPoolExecutor(workers)
 
     def stop(self) -> None:
-        """Each engine ended its own threads."""
+        self._executor.shutdown()
 
     def submit(self, function: Any, *args: Any) -> Any:
         raise Unsupported
@@ -60,5 +63,5 @@ class TaskFlow(Peer):
     def _run(self, flow: Any, store: dict[str, Any]) -> dict[str, Any]:
         from taskflow import engines
 
-        results: dict[str, Any] = engines.run(flow, store=store, engine="parallel", executor="threads", max_workers=self._workers)
+        results: dict[str, Any] = engines.run(flow, store=store, engine="parallel", executor=self._executor)
         return results
