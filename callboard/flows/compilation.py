@@ -136,8 +136,15 @@ class _Compiler:
         taken = _first(entry.requires, entry.rebind, task.requires, task.rebind)
         given = _first(entry.provides, task.provides)
         prefix = prefixes[0] if prefixes else ""
-        given = given if isinstance(given, Mapping) else {}
-        part.rename(taken if isinstance(taken, Mapping) else {}, given, prefix)
+        taken = taken if isinstance(taken, Mapping) else {}
+        given = _renames(task, given)
+        for inside in given:
+            if prefix + inside not in part.provides:
+                raise InvalidFlow(f"task {task.name!r} hands out {inside!r} under another name, but no part of it provides that")
+        for inside in taken:
+            if not any(prefix + inside in need.names for need in part.needs):
+                raise InvalidFlow(f"task {task.name!r} takes in {inside!r} under another name, but no part of it needs that")
+        part.rename(taken, given, prefix)
         for outside in given.values():
             if prefix + outside in part.provides:
                 self.plan.aliases[prefix + outside] = part.provides[prefix + outside]
@@ -190,6 +197,12 @@ class _Compiler:
         number = plan.new(kind, full, item, enter, controller)
         plan.index[full] = number
         return number
+
+
+def _renames(task: CompositeTask, given: Any) -> Mapping[str, str]:
+    if given is None or isinstance(given, Mapping):
+        return given or {}
+    raise InvalidFlow(f"provides of task {task.name!r}, which is made of tasks, is {{name inside: name outside}}, not {given!r}")
 
 
 def _check_name(name: str) -> None:

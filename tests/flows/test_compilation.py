@@ -211,3 +211,16 @@ def test_many_layers_of_flows_compile() -> None:
     for depth in range(50):
         flow = (LinearFlow, UnorderedFlow, GraphFlow)[depth % 3](f"f{depth}").add(flow)
     assert compile_flow(LinearFlow("all").add(flow, Take("t"))).names() == ["deep", "t"]
+
+
+def test_what_a_composite_renames_is_there_to_be_renamed() -> None:
+    def made(**given: Any) -> LinearFlow:
+        return LinearFlow("f").add(CompositeTask("c").add_task(Task("a", requires={"x": "x"}, provides="y")), **given)
+
+    with pytest.raises(InvalidFlow, match="provides of task 'c', which is made of tasks, is {name inside: name outside}, not 'z'"):
+        compile_flow(made(provides="z"), ["x"])
+    with pytest.raises(InvalidFlow, match="task 'c' hands out 'odd' under another name, but no part of it provides that"):
+        compile_flow(made(provides={"odd": "z"}), ["x"])
+    with pytest.raises(InvalidFlow, match="task 'c' takes in 'odd' under another name, but no part of it needs that"):
+        compile_flow(made(requires={"odd": "x"}), ["x"])
+    compile_flow(made(requires={"x": "w"}, provides={"y": "z"}), ["w"])

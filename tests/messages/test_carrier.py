@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -44,3 +46,41 @@ def test_a_cached_function_of_a_module_is_found_there() -> None:
 @functools.cache
 def ours() -> int:
     return 1
+
+
+seen: list[str] = []
+
+
+def make_kind() -> Any:
+    class Kind:
+        def note(self, word: str) -> int:
+            seen.append(word)
+            return len(seen)
+
+    return Kind
+
+
+def test_a_class_that_comes_back_is_as_it_was() -> None:
+    kind = make_kind()
+    back = pickle.loads(carry(kind()))
+    assert type(back) is kind
+    assert [back.note("it"), kind().note("another")] == [1, 2]
+    assert seen == ["it", "another"]
+    seen.clear()
+
+
+ELSEWHERE = """
+import pickle, sys
+from callboard.messages.carrier import carry
+made = pickle.load(sys.stdin.buffer)
+made.words = made.note("there"), made.note("again")
+sys.stdout.buffer.write(carry(made))
+"""
+
+
+def test_a_class_works_where_it_was_carried_to_and_comes_back_from_there() -> None:
+    kind = make_kind()
+    back = pickle.loads(subprocess.run([sys.executable, "-c", ELSEWHERE], input=carry(kind()), capture_output=True, check=True).stdout)
+    assert (type(back), back.words) == (kind, (1, 2))
+    assert (kind().note("here"), seen) == (1, ["here"])
+    seen.clear()

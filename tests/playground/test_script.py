@@ -65,6 +65,37 @@ with Playground().play(workers=[Counter("ada"), *(ProcessWorker(f"plain-{n}", "p
 print("fine", file=sys.stdout)
 """
 
+GLOBALS = """
+from callboard import DistributedExecutor, ParallelExecutor, Playground, SyncExecutor, Task, task
+
+spent = []
+
+class Money:
+    def spend(self):
+        spent.append(self)
+        return len(spent)
+
+class Earn(Task):
+    def execute(self):
+        return Money()
+
+@task
+def earn():
+    return Money()
+
+def look(money, count):
+    assert type(money) is Money
+    assert [money.spend(), Money().spend(), len(spent)] == [count - 1, count, count], spent
+
+with Playground().play(workers=1) as stage:
+    look(stage.submit(earn.task()).result(20).unwrap(), 2)
+    look(DistributedExecutor(stage).execute(Earn("earn")).output, 4)
+with ParallelExecutor(1, processes=True) as executor:
+    look(executor.execute(Earn("earn")).output, 6)
+look(SyncExecutor(state="memory:").execute(Earn("earn")).output, 8)
+print("fine")
+"""
+
 ASYNC = """
 import asyncio
 from callboard import Playground, ProcessWorker, Task
@@ -152,6 +183,12 @@ with Playground().play(workers=1) as stage:
 @pytest.mark.parametrize("by", ["file", "-c", "stdin"])
 def test_classes_and_functions_of_main_without_a_main_guard(tmp_path: Path, by: str) -> None:
     with Program(SCRIPT, tmp_path, by=by) as program:
+        ended = program.end()
+    assert (ended.code, ended.out, ended.err) == (0, "fine\n", "")
+
+
+def test_a_class_of_a_script_still_sees_its_globals_when_an_instance_came_back(tmp_path: Path) -> None:
+    with Program(GLOBALS, tmp_path) as program:
         ended = program.end()
     assert (ended.code, ended.out, ended.err) == (0, "fine\n", "")
 
