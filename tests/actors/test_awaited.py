@@ -94,7 +94,7 @@ def test_it_may_be_waited_for_again_and_in_several_ways() -> None:
             assert first == second[::-1] and outputs(first) == [None, 2] and called == ["slow"]
             assert [await each for each in asyncio.as_completed([slow, quick])] in (first, second)
 
-            waiting = asyncio.ensure_future(stage.add_and_execute_task(rest.task(60)))
+            waiting = asyncio.ensure_future(stage.add_and_execute_task(rest.task(0.2)))
             gathered = asyncio.gather(waiting, return_exceptions=True)
             waiting.cancel()
             assert isinstance((await gathered)[0], asyncio.CancelledError)
