@@ -46,8 +46,9 @@ class Awaited(asyncio.Future[TaskResult]):
         told, self._told = self._told, None
         if told is not None and not self.done():
             self.set_result(build_result(self.task_id, self.name, self._status, told))
-            if self._gatherer is not None:
-                self._gatherer(self)
+            gatherer, self._gatherer = self._gatherer, None  # which knows all that it gathers
+            if gatherer is not None:
+                gatherer(self)
 
     def add_done_callback(self, fn: Callable[[Any], object], *, context: Context | None = None) -> None:
         """As a future's. What ``gather`` and its like wait by is called by `tell` itself.
@@ -72,8 +73,9 @@ class Awaited(asyncio.Future[TaskResult]):
         """Await it no longer, and cancel the task; False when it has ended."""
         if not super().cancel(msg):
             return False
-        if self._gatherer is not None:
-            self._sink.loop.call_soon(self._gatherer, self)
+        gatherer, self._gatherer = self._gatherer, None
+        if gatherer is not None:
+            self._sink.loop.call_soon(gatherer, self)
         self._sink.client.cancel(self.task_id)
         return True
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Coroutine
 from typing import Any
 
@@ -21,6 +23,11 @@ def double(number: int) -> int:
 @task
 def rest(seconds: float) -> None:
     threading.Event().wait(seconds)
+
+
+@task
+async def doze() -> None:
+    await asyncio.sleep(60)
 
 
 def outputs(results: list[TaskResult]) -> list[Any]:
@@ -94,10 +101,31 @@ def test_it_may_be_waited_for_again_and_in_several_ways() -> None:
             assert first == second[::-1] and outputs(first) == [None, 2] and called == ["slow"]
             assert [await each for each in asyncio.as_completed([slow, quick])] in (first, second)
 
-            waiting = asyncio.ensure_future(stage.add_and_execute_task(rest.task(0.2)))
+            waiting = asyncio.ensure_future(stage.add_and_execute_task(doze.task()))
             gathered = asyncio.gather(waiting, return_exceptions=True)
             waiting.cancel()
             assert isinstance((await gathered)[0], asyncio.CancelledError)
+
+    asyncio.run(run())
+
+
+def test_what_was_gathered_goes_without_the_collector() -> None:
+    async def run() -> None:
+        async with Playground().play(workers=1) as stage:
+            futures = [asyncio.ensure_future(stage.add_and_execute_task(double.task(number))) for number in range(3)]
+            cancelled = asyncio.ensure_future(stage.add_and_execute_task(doze.task()))
+            kept = [weakref.ref(future) for future in (*futures, cancelled)]
+            gathered = asyncio.gather(*futures, cancelled, return_exceptions=True)
+            gc.disable()
+            try:
+                cancelled.cancel()
+                assert len(await gathered) == 4
+                del futures, cancelled, gathered
+                async with asyncio.timeout(20):
+                    while any(each() is not None for each in kept):  # the thread that delivers may be about to let go of them
+                        await asyncio.sleep(0.001)
+            finally:
+                gc.enable()
 
     asyncio.run(run())
 
