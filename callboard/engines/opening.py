@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from callboard.engines.recorder import Recorder, growths
+from callboard.engines.recorder import Recorder, as_error, growths
 from callboard.engines.values import Values
 from callboard.flows.compilation import compile_flow, compile_growth
 from callboard.flows.composite import CompositeTask
@@ -38,6 +38,7 @@ class Opening:
         self.recorder: Recorder | None = None
         self.machine: FlowMachine
         self.values: Values
+        self.problems: dict[str, BaseException] = {}
         self._snapshot: RunSnapshot | None = None
 
     @classmethod
@@ -81,6 +82,8 @@ class Opening:
         }
         opening.recorder = Recorder(journal, opening.values)
         standings, resolution = opening.recorder.recall(snapshot)
+        for number, failure in opening.values.revert_failures.items():
+            opening.problems[f"revert of {opening.plan.nodes[number].name}"] = as_error(failure)
         restore(opening.machine, standings, resolution)
         return opening
 

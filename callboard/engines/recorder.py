@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -106,9 +107,12 @@ class Recorder:
             if known.kind is Kind.RETRY:
                 return AtomChange(known.name, state=state, result=result, failure=None, history=self._history(node))
             return AtomChange(known.name, state=state, result=result, failure=None)
-        if new is _S.FAILED or (new is _S.RETRYING and known.kind is Kind.TASK):
+        if new is _S.FAILED:
             attempts = self.values.machine.attempts[node]
             return AtomChange(known.name, state=state, attempts=attempts, failure=self.values.own(node))
+        if new is _S.RETRYING and known.kind is Kind.TASK:
+            attempts, tries = self.values.machine.attempts[node], self._tries(node)
+            return AtomChange(known.name, state=state, attempts=attempts, failure=self.values.own(node), meta=tries)
         if new is _S.RETRYING:
             return AtomChange(known.name, state=state, history=self._history(node))
         if new is _S.REVERTED:
@@ -119,8 +123,13 @@ class Recorder:
         if new is _S.REVERT_FAILED:
             return AtomChange(known.name, state=state, revert_failure=self.values.revert_failures.get(node))
         if new is _S.PENDING and old is not _S.WAITING:
-            return AtomChange(known.name, state=state, attempts=0, failure=None, revert_result=None, progress=0.0)
+            return AtomChange(known.name, state=state, attempts=0, failure=None, revert_result=None, progress=0.0, meta=None)
         return AtomChange(known.name, state=state)
+
+    def _tries(self, node: int) -> StoredValue | None:
+        """How often an atom failed under its own policy, and since when (seconds since the epoch) it is tried."""
+        count, began = self.values.tries.get(node, (0, 0.0))
+        return encode([count, time.time() - (time.monotonic() - began)], "a time") if count else None
 
     def _history(self, node: int) -> list[RetryAttempt]:
         name = self.values.plan.nodes[node].name
@@ -141,6 +150,11 @@ class Recorder:
                 self._recall_result(node, record.result.load())
             if record.failure is not None:
                 self._recall_failure(node, record)
+            if record.meta is not None and record.state in (_S.RUNNING, _S.RETRYING):
+                count, since = record.meta.load()
+                values.tries[node] = (count, time.monotonic() - max(time.time() - since, 0.0))
+            if record.revert_failure is not None:
+                values.revert_failures[node] = record.revert_failure
             if record.history:
                 values.attempts[node] = [Attempt(one.value.load(), dict(one.failures)) for one in record.history]
         for node in values.failures:

@@ -54,7 +54,7 @@ class FlowRun:
         self._crew: Crew | None = None
         self._deadline = deadline
         self._began = time.monotonic()
-        self._problems: dict[str, BaseException] = {}
+        self._problems = opening.problems
         self._polled = 0.0
         self._news: list[Thunk] = []
 

@@ -209,7 +209,7 @@ class FlowMachine(Retreat):
             if self.waiting[number] or self.reverting[number] or number in self.sleeping or state not in (_S.PENDING, _S.RETRYING):
                 continue
             node = plan.nodes[number]
-            if (node.votes or node.condition is not None) and number not in self._decided:
+            if state is _S.PENDING and (node.votes or node.condition is not None) and number not in self._decided:
                 return Decide(number)
             if number in self.doomed:
                 continue

@@ -88,8 +88,18 @@ def _pass_forward(machine: FlowMachine, order: list[int]) -> None:
     plan, state = machine.plan, machine.state
     passive = [node for node in order if plan.nodes[node].kind > Kind.RETRY]
     for node in passive:
-        if not machine.reverting[node] and all(state[before] in DONE for before in plan.before[node]):
+        done = not machine.reverting[node] and all(state[before] in DONE for before in plan.before[node])
+        if done and not _is_to_be_decided(machine, node):
             state[node] = _S.COMPLETED
     for node in reversed(passive):
         if machine.reverting[node] and any(state[behind] not in CLEAR for behind in plan.after[node]):
             state[node] = _S.COMPLETED
+
+
+def _is_to_be_decided(machine: FlowMachine, node: int) -> bool:
+    """Whether deciders have still to be asked about a flow: nothing in it has begun, and nothing is ignored for its sake."""
+    nodes = machine.plan.nodes
+    if not nodes[node].votes and nodes[node].condition is None:
+        return False
+    atoms = (inside for inside in machine.plan.region(node) if nodes[inside].kind <= Kind.RETRY)
+    return all(machine.state[atom] is _S.PENDING and node not in machine.doomed.get(atom, ()) for atom in atoms)

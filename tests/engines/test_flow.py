@@ -455,3 +455,18 @@ def test_a_controllers_policy_delays_and_judges(executor: Executor, heard: Heard
     other = LinearFlow("f", retry=Times(5, policy=policy)).add(Breaks("b"))
     assert executor.execute(other).status is FlowStatus.REVERTED
     assert heard.of("running").count("b") == 1
+
+
+class FailsTwice(Task):
+    def execute(self) -> int:
+        if int(self.attempt) < 3:
+            raise ValueError(f"attempt {self.attempt}")
+        return int(self.attempt)
+
+
+def test_a_decided_task_is_tried_again_without_a_second_decision(executor: Executor) -> None:
+    asked: list[object] = []
+    patient = FailsTwice("patient", retry_policy=RetryPolicy(max_attempts=3))
+    flow = GraphFlow("f").add(Note("first"), patient).link("first", "patient", decider=lambda history: asked.append(history) or True)
+    result = executor.execute(flow)
+    assert (result.status, result.output, len(asked)) == (FlowStatus.COMPLETED, 3, 1)

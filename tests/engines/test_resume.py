@@ -16,12 +16,15 @@ from callboard.flows import (
     FanOutFanInPattern,
     FlowStatus,
     ForEach,
+    GraphFlow,
     LinearFlow,
     Task,
+    Times,
     UnorderedFlow,
     WaitForSignal,
 )
 from callboard.messages.errors import CannotStore, InvalidSetting, SignalTimedOut, UnknownRecord, VersionConflict
+from callboard.resilience import RetryPolicy
 from callboard.state import StateManager
 from tests.engines.conftest import make_executor
 
@@ -154,6 +157,32 @@ class Picks(Task):
         return value
 
     def revert(self, value: int) -> None: ...
+
+
+class Stuck(Counted):
+    def revert(self, result: Any) -> None:
+        super().revert(result)
+        raise OSError("stuck")
+
+
+def test_a_revert_that_failed_is_told_of_after_a_restart_too(state: StateManager, tmp_path: Path) -> None:
+    flow = LinearFlow("f").add(Counted("a", tmp_path), Stuck("b", tmp_path), Bad("c", tmp_path))
+    executor = SyncExecutor(state=state)
+    executor.atom_notifier.register("revert_failed", lambda *_: executor.suspend())
+    assert executor.execute(flow, run_id="run").status is FlowStatus.SUSPENDED
+    result = SyncExecutor(state=state).resume("run", flow)
+    assert (result.status, sorted(result.failures)) == (FlowStatus.FAILED, ["c", "revert of b"])
+    assert SyncExecutor(state=state).resume("run", flow).failures.keys() == result.failures.keys()
+
+
+def test_a_flow_that_was_not_decided_about_is_decided_about_after_a_restart(state: StateManager, tmp_path: Path) -> None:
+    inner = LinearFlow("inner").add(Counted("b", tmp_path))
+    flow = GraphFlow("f").add(Counted("a", tmp_path), inner).link("a", "inner", decider=lambda history: False)
+    executor = SyncExecutor(state=state)
+    suspend_at(executor, "a")
+    assert executor.execute(flow, run_id="run").status is FlowStatus.SUSPENDED
+    result = SyncExecutor(state=state).resume("run", flow)
+    assert (result.status, result.states["b"], count(tmp_path, "b")) == (FlowStatus.COMPLETED, "ignored", 0)
 
 
 def test_the_history_of_a_controller_outlives_a_suspension(kind: str, state: StateManager, tmp_path: Path) -> None:
@@ -399,6 +428,21 @@ class Interrupted(Counted):
         if count(Path(self.folder), self.name) == 1:
             raise KeyboardInterrupt
         return self.name
+
+
+def test_a_tasks_own_policy_counts_over_a_restart(state: StateManager, tmp_path: Path) -> None:
+    policy = RetryPolicy(max_attempts=4, initial_delay_seconds=0.001)
+    flow = LinearFlow("f", retry=Times(2)).add(Bad("bad", tmp_path, retry_policy=policy))
+
+    def executor() -> Executor:
+        made = SyncExecutor(state=state)
+        made.atom_notifier.register("retrying", lambda _, details: made.suspend() if details["task_name"] == "bad" else None)
+        return made
+
+    result, suspensions = executor().execute(flow, run_id="run"), 0
+    while result.status is FlowStatus.SUSPENDED:
+        result, suspensions = executor().resume("run", flow), suspensions + 1
+    assert (result.status, suspensions, count(tmp_path, "bad")) == (FlowStatus.REVERTED, 6, 8)
 
 
 @pytest.mark.parametrize("kind", ["sync", "threads"])
