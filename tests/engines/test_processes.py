@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -88,7 +89,8 @@ def test_a_child_that_died_is_replaced(tmp_path: Path, monkeypatch: pytest.Monke
         assert isinstance(executor.execute(Die("die")).exceptions[0], WorkerDied)
         second = executor.execute(Where("a")).unwrap()
         os.kill(second, signal.SIGKILL)
-        psutil.Process(second).wait(10) if psutil.pid_exists(second) else None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(second).wait(10)
         third = executor.execute(Where("a")).unwrap()
         monkeypatch.chdir(tmp_path)  # what it would import may be found elsewhere now
         fourth = executor.execute(Where("a")).unwrap()
