@@ -466,7 +466,12 @@ class FailsTwice(Task):
 
 def test_a_decided_task_is_tried_again_without_a_second_decision(executor: Executor) -> None:
     asked: list[object] = []
+
+    def decider(history: Mapping[str, Any]) -> bool:
+        asked.append(history)
+        return True
+
     patient = FailsTwice("patient", retry_policy=RetryPolicy(max_attempts=3))
-    flow = GraphFlow("f").add(Note("first"), patient).link("first", "patient", decider=lambda history: asked.append(history) or True)
+    flow = GraphFlow("f").add(Note("first"), patient).link("first", "patient", decider)
     result = executor.execute(flow)
     assert (result.status, result.output, len(asked)) == (FlowStatus.COMPLETED, 3, 1)
