@@ -217,7 +217,7 @@ def test_what_a_composite_renames_is_there_to_be_renamed() -> None:
     def made(**given: Any) -> LinearFlow:
         return LinearFlow("f").add(CompositeTask("c").add_task(Task("a", requires={"x": "x"}, provides="y")), **given)
 
-    with pytest.raises(InvalidFlow, match="provides of task 'c', which is made of tasks, is {name inside: name outside}, not 'z'"):
+    with pytest.raises(InvalidFlow, match=r"provides of task 'c', which is made of tasks, is \{name inside: name outside\}, not 'z'"):
         compile_flow(made(provides="z"), ["x"])
     with pytest.raises(InvalidFlow, match="task 'c' hands out 'odd' under another name, but no part of it provides that"):
         compile_flow(made(provides={"odd": "z"}), ["x"])
