@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from callboard.actors.dispatch.command import Deliver, Notice, Outbox, Retold, Warn
 from callboard.actors.dispatch.entry import NOTHING_RARE, Entry, Held, Rare
@@ -14,7 +14,7 @@ from callboard.actors.dispatch.twin import Twins
 from callboard.messages.codec import pack
 from callboard.messages.errors import CallboardError, CircuitOpen, OutputReleased
 from callboard.messages.failure import Failure
-from callboard.messages.status import TaskStatus
+from callboard.messages.status import FINAL, TaskStatus
 from callboard.messages.task import Submission
 
 PENDING, RUNNING, COMPLETED = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.COMPLETED
@@ -145,8 +145,9 @@ class Endings:
                 delivered[entry.client] = [entry]
         if self.wanted:
             self._tell_end(entry, now)
-        for dependent in self._ledger.end(entry):
-            self._release(dependent, entry, now)
+        dependents = self._ledger.end(entry)
+        if dependents:
+            self._release(dependents, entry, now)
         if rare is not NOTHING_RARE:
             rare.rich = None
             if rare.stand_in_for is None:
@@ -156,16 +157,18 @@ class Endings:
             if rare.followers:
                 self._part(entry, now)
 
-    def _release(self, dependent: Entry, entry: Entry, now: float) -> None:
-        if dependent.final:
-            return
-        if entry.status is COMPLETED:
-            dependent.waiting_for -= 1
-            if dependent.waiting_for == 0 and dependent.status is PENDING and not dependent.rare.replaced:
-                self._make_ready(dependent, now)
-        elif dependent.status is PENDING and not dependent.rare.replaced:
-            # One that runs all the same (an earlier manager saw its dependencies complete) goes on.
-            self.skip(dependent, entry, now)
+    def _release(self, dependents: Sequence[Entry], entry: Entry, now: float) -> None:
+        completed = entry.status is COMPLETED
+        for dependent in dependents:
+            if dependent.status in FINAL:
+                continue
+            if completed:
+                dependent.waiting_for -= 1
+                if dependent.waiting_for == 0 and dependent.status is PENDING and not dependent.rare.replaced:
+                    self._make_ready(dependent, now)
+            elif dependent.status is PENDING and not dependent.rare.replaced:
+                # One that runs all the same (an earlier manager saw its dependencies complete) goes on.
+                self.skip(dependent, entry, now)
 
     def _copy_outcome(self, source: Entry, target: Entry, now: float) -> None:
         target.output, target.error, target.failure = source.output, source.error, source.failure

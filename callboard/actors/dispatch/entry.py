@@ -109,11 +109,12 @@ class Node:
     from anything the processor has at hand.
     """
 
-    __slots__ = ("dependencies", "dependents", "level", "status", "users", "waiting_for")
+    __slots__ = ("dependencies", "dependents", "level", "needs", "status", "users", "waiting_for")
 
     dependencies: tuple[str, ...]  # each id once; none when the task has ended
     dependents: list[Entry] | None  # open tasks that wait for it
     level: int  # see `level`
+    needs: tuple[Entry | None, ...]  # the records of its dependencies, None for those that nobody had submitted
     status: TaskStatus
     users: int  # open tasks that depend on this one, so that its output is still needed
     waiting_for: int  # what it needs that has not ended: dependencies, and the leader of its key
@@ -153,6 +154,7 @@ class Entry(Node):
         self.dependencies = tuple(dict.fromkeys(dependencies)) if len(dependencies) > 1 else dependencies
         self.dependents = None
         self.level = 0
+        self.needs = ()
         self.status = PENDING
         self.users = 0
         self.waiting_for = 0

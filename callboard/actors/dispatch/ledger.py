@@ -68,6 +68,7 @@ class Ledger:
 
     def _wire(self, entry: Entry, known: Sequence[Entry | None]) -> Entry | None:
         broken = None
+        entry.needs = tuple(known)
         for task_id, needed in zip(entry.dependencies, known, strict=True):
             if needed is None:
                 self.awaited.setdefault(task_id, {})[entry] = None
@@ -105,8 +106,8 @@ class Ledger:
         return dependents or ()
 
     def _unwire(self, entry: Entry) -> None:
-        for task_id in entry.dependencies:
-            needed = self.entries.get(task_id)
+        for task_id, needed in zip(entry.dependencies, entry.needs, strict=True):
+            needed = needed or self.entries.get(task_id)
             if needed is not None:
                 needed.users -= 1
                 if not needed.users and needed.status in FINAL:
@@ -116,7 +117,7 @@ class Ledger:
             del waiting[entry]
             if not waiting:
                 del self.awaited[task_id]
-        entry.dependencies = ()
+        entry.dependencies = entry.needs = ()
 
     def tidy(self) -> None:
         """A step is over: let go of what is beyond the bounds, but not yet of what this step told its clients."""
