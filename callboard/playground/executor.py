@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from callboard.actors.client import Client
-from callboard.actors.handle import TaskHandle
+from callboard.actors.handle import TaskHandle, Told, build_result
 from callboard.flows.function import call_submission
 from callboard.messages.errors import CallboardError
 from callboard.messages.payload import loads
@@ -21,56 +21,65 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-_NOT_LOADED = object()
 _SHUT = "cannot schedule new futures after shutdown"
 
 
 class ExecutorFuture(TaskHandle):
     """A handle whose `result` is the raw output, and raises what the function raised, as any executor's future does."""
 
-    def __init__(self, client: Client, task_id: str, name: str) -> None:
-        super().__init__(client, task_id, name)
-        self._value: Any = _NOT_LOADED
+    _ending: TaskResult | None = None  # of the few that did not complete
 
     def result(self, timeout: float | None = None) -> Any:
         """The output; raises the original exception, `CancelledError`, or TimeoutError after ``timeout`` seconds."""
-        if self._status is None:
-            self._block(timeout)
-        if self._value is not _NOT_LOADED:
-            return self._value
-        if self._status is TaskStatus.COMPLETED and self._told is not None and type(self._told[0]) is bytes:
-            try:
-                self._value = loads(self._told[0])
-            except Exception:  # whatever a user's __setstate__ raises; told of below
-                pass
-            else:
-                return self._value
-        result = super().result(timeout)
-        if result.status is TaskStatus.COMPLETED:
-            return result.output
-        raise _error(result)
+        ending = self._unless_completed(timeout)
+        if ending is not None:
+            raise _error(ending)
+        return self._result
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the function raised, None when it did not; raises `CancelledError` or TimeoutError."""
-        result = super().result(timeout)
-        if result.status is TaskStatus.COMPLETED:
+        ending = self._unless_completed(timeout)
+        if ending is None:
             return None
-        error = _error(result)
+        error = _error(ending)
         if isinstance(error, concurrent.futures.CancelledError):
             raise error
         return error
+
+    def _unless_completed(self, timeout: float | None) -> TaskResult | None:
+        """Wait for the end; returns how the task ended if it did not complete, else the output is there."""
+        if self._status is None:
+            self._block(timeout)
+        told = self._told
+        if told is not None:
+            self._load(told)
+        return self._ending
+
+    def _load(self, told: Told) -> None:
+        assert self._status is not None
+        if self._status is TaskStatus.COMPLETED and type(told[0]) is bytes:
+            try:
+                self._result = loads(told[0])
+            except Exception:  # whatever a user's __setstate__ raises; told of below
+                pass
+            else:
+                self._told = None
+                return
+        ending = build_result(self.task_id, self.name, self._status, told)
+        if ending.status is TaskStatus.COMPLETED:
+            self._result = ending.output
+        else:
+            self._ending = ending
+        self._told = None  # last: by it other threads see that the rest is there
+
+    def _task_result(self) -> Any:
+        return self.result()
 
     def _tell(self, waiter: Any) -> None:
         if self._status is not TaskStatus.COMPLETED and self._status is not TaskStatus.CANCELLED:
             waiter.add_exception(self)  # who waits for the first exception waits for this
         else:
             super()._tell(waiter)
-
-    def __await__(self) -> Any:
-        result = yield from super().__await__()
-        if result.status is TaskStatus.COMPLETED:
-            return result.output
-        raise _error(result)
 
 
 class RemoteTraceback(CallboardError):

@@ -183,6 +183,25 @@ def test_an_exception_that_cannot_travel_is_told_in_words(executor: PlaygroundEx
         executor.submit(odd).result(20)
 
 
+def test_what_was_loaded_is_kept_once(executor: PlaygroundExecutor) -> None:
+    for size in (10, 100_000):
+        future: Any = executor.submit(bytes, size)
+        assert len(future.result(20)) == size and future.result() is future.result() and future.exception() is None
+        assert future._told is None
+
+
+def test_an_output_that_cannot_be_loaded_here_is_raised_each_time(executor: PlaygroundExecutor) -> None:
+    class Spoilt:
+        def __reduce__(self) -> Any:
+            return int, ("no number",)
+
+    future = executor.submit(Spoilt)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no number"):
+            future.result(20)
+    assert isinstance(future.exception(), ValueError) and future.done()
+
+
 def test_futures_go_on_after_an_error(executor: PlaygroundExecutor) -> None:
     futures = [executor.submit(boom, str(n)) if n % 2 else executor.submit(pow, n, 2) for n in range(10)]
     assert [type(future.exception(20)).__name__ for future in futures] == ["NoneType", "ZeroDivisionError"] * 5
