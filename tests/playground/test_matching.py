@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from callboard import NoCapableWorker, Playground, ProcessWorker, Task, TaskStatus
-from tests.playground.crew import Deaf, Noting, Sleeper, Tally, begun
+from tests.playground.crew import Deaf, Noting, Sleeper, Tally, begun, until
 
 LEVELS = {"junior": 3, "intermediate": 6, "senior": 9}
 
@@ -114,6 +114,25 @@ def test_priorities_hold_among_tasks_of_different_needs(tmp_path: Path) -> None:
         names = {handle.task_id: int(handle.name) for handle in handles}
         (tmp_path / "end").touch()
     assert [names[line.split()[0]] for line in (tmp_path / "other").read_text().splitlines()] == [8, 7, 5, 4, 2, 1]
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_what_was_sent_ahead_is_overtaken_too(tmp_path: Path, measured: bool) -> None:
+    with Playground().play(workers=[Deaf("solo", "desk")]) as stage:
+        inputs = {"begun": str(tmp_path / "quick"), "seconds": 0.0}
+        for priority in [0] * 30 + [5] * 30 * measured:  # so that tasks look quick, and some are sent before they are asked for
+            assert stage.submit(Task("quick", "desk", inputs, priority=priority)).result(20).success
+        first = stage.submit(Task("busy", "desk", {"begun": str(tmp_path / "begun"), "until": str(tmp_path / "end")}))
+        begun(tmp_path / "begun")
+        inputs = {"begun": str(tmp_path / "other"), "seconds": 0.0}
+        low = [stage.submit(Task(f"low {number}", "desk", inputs)) for number in range(3)]
+        until(lambda: "it waits behind" in stage.explain(low[-1].task_id), "the arrival of the last")
+        high = [stage.submit(Task(f"high {number}", "desk", inputs, priority=5)) for number in range(3)]
+        until(lambda: not any("it waits behind" in stage.explain(each.task_id) for each in low), "the recall of the others")
+        (tmp_path / "end").touch()
+    assert first.result().success
+    order = [line.split()[0] for line in (tmp_path / "other").read_text().splitlines()]
+    assert order == [handle.task_id for handle in (*high, *low)]
 
 
 # -- nobody can -------------------------------------------------------------------------------

@@ -295,7 +295,7 @@ class Dispatcher:
         self._matcher.step(now)
         if self.roster.pools.offers.first() is not None:
             self._matcher.ahead(touched, now)
-        if self.roster.loaded and self.roster.idle_profiles and not self._rebalance_due:
+        if self.roster.loaded and not self._rebalance_due and (self.roster.idle_profiles or any(each.uneven for each in touched)):
             self._rebalance_due = True
             self.agenda.at(now + REBALANCE_AFTER, self._rebalance, None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from callboard.actors.dispatch.offer import PRIORITY
 from callboard.events.chain import Chain
 from callboard.messages.codec import Large, Packed
 from callboard.messages.errors import CallboardError
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from callboard.actors.dispatch.roster import WorkerRecord
 
 PENDING, RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
-
-PRIORITY = 1 << 42
-"""By how many tasks one of a priority higher by one is ahead: more than there will ever be."""
 
 
 class Category:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heapreplace
 from itertools import islice
-from math import ceil
 
 from callboard.actors.dispatch.agenda import Action, Agenda
 from callboard.actors.dispatch.command import Outbox, Recall
@@ -117,7 +117,7 @@ class Matcher:
             due, sent = 0.0, 0
             for _ in range(len(profile.spare)):
                 due += share
-                more = self._top_up(profile, max(1, ceil(due - ROUNDING) - sent), now)
+                more = self._top_up(profile, max(1, math.ceil(due - ROUNDING) - sent), now)
                 if more is None:
                     break
                 sent += more
@@ -149,6 +149,8 @@ class Matcher:
                 if sent == 0 and room * 4 < allowed:
                     del profile.spare[worker]  # full enough; its next report brings it back
                     return 0
+                if room > 0 and allowed > 0:
+                    profile.sent_ahead(category.spec.priority)
             if room <= 0 or allowed == 0:
                 break
             self.assign(worker, pool.take(), now)
@@ -159,25 +161,42 @@ class Matcher:
         return sent
 
     def rebalance(self) -> None:
-        """Recall part of what waits at busy workers while others, who could do it, are idle."""
+        """Recall part of what waits at busy workers while others, who could do it, are idle, and all that waits there before
+        what is more urgent."""
         takers: dict[Requirement, bool] = {}
+        lowest: dict[Profile, float] = {}
         looks = 0
         for worker in list(islice(self._roster.loaded, MAX_LOOKS)):
             if looks > MAX_LOOKS:
                 return
-            if worker.recalling:
-                continue
-            queued = worker.queued()
+            profile, queued = worker.profile, worker.queued()
             looks += 1 + len(queued)
             free = [entry for entry in queued if _taken(entry.category.requirement, takers)]
-            if free:
+            back = {} if worker.recalling else dict.fromkeys([*free[len(free) // 2 :], *_overtaken(profile, queued)])
+            if back:
                 worker.recalling = worker.stuck = worker.peculiar = True
-                worker.profile.spare.pop(worker, None)
-                self._outbox.others.append(Recall(worker.info.worker_id, [entry.task_id for entry in free[len(free) // 2 :]]))
+                profile.spare.pop(worker, None)
+                self._outbox.others.append(Recall(worker.info.worker_id, [entry.task_id for entry in back]))
             else:
                 # The others get their turn before this one is looked at again.
                 del self._roster.loaded[worker]
                 self._roster.loaded[worker] = None
+            left = [entry.category.spec.priority for entry in queued if entry not in back]
+            lowest[profile] = min([lowest.get(profile, math.inf), *left])
+        for profile in self._roster.profiles.values():
+            profile.lowest, profile.mixed = lowest.get(profile, math.inf), False
+
+
+def _overtaken(profile: Profile, queued: list[Entry]) -> list[Entry]:
+    """What waits at a worker before something more urgent, which is behind it or ready."""
+    first = profile.offers.first()
+    urgent = -math.inf if first is None else first[0].priority
+    found = []
+    for entry in reversed(queued):
+        if entry.category.spec.priority < urgent:
+            found.append(entry)
+        urgent = max(urgent, entry.category.spec.priority)
+    return found[::-1]
 
 
 def _share(profile: Profile, takers: dict[Pool, int]) -> float:

@@ -7,6 +7,8 @@ from typing import Generic, Protocol, TypeVar
 
 Order = int
 """Sorts ready tasks, by priority and then by age. No two have the same."""
+PRIORITY = 1 << 42
+"""By how many tasks one of a priority higher by one is ahead: more than there will ever be."""
 
 
 class Offering(Protocol):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from callboard.actors.dispatch.offer import Offers, Order
+from callboard.actors.dispatch.offer import PRIORITY, Offers, Order
 from callboard.actors.dispatch.profile import IdleKey, Profile
 from callboard.actors.dispatch.queue import Queue
 
@@ -29,6 +29,12 @@ class Pool(Queue[Order, "Entry"]):
         self.standing = standing
         self.profiles = dict.fromkeys(profile for equals in standing for profile in equals)
         self._everybody = everybody
+
+    @property
+    def priority(self) -> int:
+        """That of the first task, of which there must be one."""
+        assert self.top is not None
+        return -(self.top // PRIORITY)
 
     @property
     def met(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ IdleKey = tuple[float, int]
 class Profile:
     """All workers of one role and one set of levels, and what is ready for them."""
 
-    __slots__ = ("idle", "members", "offers", "present", "role", "skills", "spare")
+    __slots__ = ("idle", "lowest", "members", "mixed", "offers", "present", "role", "skills", "spare")
 
     def __init__(self, role: str, skills: dict[str, int]) -> None:
         self.role = role
@@ -29,3 +30,16 @@ class Profile:
         self.idle: Queue[IdleKey, WorkerRecord] = Queue()
         self.spare: OrderedDict[WorkerRecord, None] = OrderedDict()  # busy workers to which something may be sent ahead
         self.offers: Offers[Pool] = Offers()
+        self.lowest: float = math.inf  # no priority of what waits at its workers is lower
+        self.mixed = False  # something was sent behind what is less urgent
+
+    @property
+    def uneven(self) -> bool:
+        """Whether something may wait at a worker before what is more urgent, be that there as well or ready."""
+        first = self.offers.first()
+        return self.mixed or (first is not None and first[0].priority > self.lowest)
+
+    def sent_ahead(self, priority: int) -> None:
+        """Something of this priority waits at a worker, behind all that was sent there before."""
+        self.mixed = self.mixed or priority > self.lowest
+        self.lowest = min(self.lowest, priority)

@@ -210,6 +210,45 @@ def test_nothing_is_recalled_for_an_idle_worker_that_could_not_take_it() -> None
     assert board.recalls() == []
 
 
+def test_what_waits_at_a_worker_is_recalled_for_what_is_more_urgent() -> None:
+    board = loaded_board()
+    board.submit(task("urgent", priority=1))
+    board.later(0.01)
+    (recall,) = board.recalls()
+    assert recall == ("ada", [f"t{number}" for number in range(2, 10)])
+    board.hand_back("ada", *recall.ids)
+    board.report("t1", micros=10_000_000)
+    assert board.running("ada") == ["urgent"]
+    board.submit(task("more", priority=1))
+    board.later(1.0)
+    assert len(board.recalls()) == 1
+
+
+def test_only_what_is_before_something_more_urgent_is_recalled() -> None:
+    board = Board()
+    board.worker("ada")
+    for measured in (0, 1, 2):
+        board.submit(task(f"first of {measured}", priority=measured))
+        board.report(f"first of {measured}", micros=10)
+    board.submit(task("running"))
+    board.submit(*(task(f"t{number}", priority=number) for number in (1, 2, 0)))
+    board.later(1.0)
+    assert board.running("ada") == ["running", "t2", "t1", "t0"] and board.recalls() == []
+    board.submit(task("late", priority=1))
+    board.later(0.01)
+    (recall,) = board.recalls()
+    assert recall == ("ada", ["t0"])
+    board.hand_back("ada", "t0")
+    assert board.running("ada") == ["running", "t2", "t1", "late"]
+
+
+def test_nothing_is_recalled_for_what_is_more_urgent_and_not_for_that_worker() -> None:
+    board = loaded_board()
+    board.submit(task("urgent", role="other", priority=1), task("as urgent"))
+    board.later(1.0)
+    assert board.recalls() == []
+
+
 def test_a_worker_is_asked_once_until_it_has_answered() -> None:
     board = loaded_board()
     board.worker("bob")
