@@ -20,7 +20,7 @@ from callboard.flows.plan import NOTHING, Call, Condition, Kind, Need, Plan
 from callboard.flows.retry import Retry
 from callboard.flows.signature import signature_of
 from callboard.flows.task import Task
-from callboard.messages.errors import CallboardError, DuplicateAtom, InvalidFlow, MissingDependencies
+from callboard.messages.errors import CallboardError, DuplicateAtom, InvalidFlow, InvalidTask, MissingDependencies
 
 MAX_NAME = 512
 """Bytes of UTF-8 that an atom's name may have, so that it fits into a store's key; a slash, a % and a NUL count for three."""
@@ -158,7 +158,10 @@ class _Compiler:
         node.priority = task.priority
         requires = task.requires if entry.requires is None else entry.requires
         rebind = task.rebind if entry.rebind is None else entry.rebind
-        binding = bind(task.signature(), requires, rebind, _inject(task), label)
+        signature = task.signature()
+        if signature.nameless:
+            raise InvalidTask(f"{label} takes {', '.join(signature.nameless)} by position alone, and in a flow inputs are given by name")
+        binding = bind(signature, requires, rebind, _inject(task), label)
         node.call = _call(number, binding, prefixes)
         part = Part(number, number, [*node.call.needs])
         if task.reverts:

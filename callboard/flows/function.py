@@ -79,9 +79,9 @@ class FunctionTask(Task):
     def signature(self) -> Signature:
         """The arguments of the function that were not given yet."""
         whole = signature_of(self.function)
-        given = set(whole.names[: len(self.args)]) | set(self.kwargs)
+        given = set(whole.names[: max(len(self.args) - whole.positional, 0)]) | set(self.kwargs)
         left = [tuple(name for name in names if name not in given) for names in (whole.required, whole.optional)]
-        return Signature(left[0], left[1], whole.open)
+        return Signature(left[0], left[1], whole.open, whole.nameless[len(self.args) :])
 
     def revert_signature(self) -> Signature:
         """The arguments of the function that undoes."""

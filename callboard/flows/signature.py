@@ -9,11 +9,17 @@ from typing import Any, NamedTuple
 
 
 class Signature(NamedTuple):
-    """Argument names: those without a default, those with one, and whether ``**kwargs`` takes any other."""
+    """Argument names: those without a default, those with one, and whether ``**kwargs`` takes any other.
+
+    Those that can be given by position alone are not among them: ``nameless`` are the ones without a default, of
+    ``positional`` in all.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
     open: bool
+    nameless: tuple[str, ...] = ()
+    positional: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,8 +53,11 @@ def _read(function: Callable[..., Any], method: bool) -> Signature:
     if method:
         parameters = parameters[1:]
     named = [p for p in parameters if p.kind in _BY_NAME]
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
     return Signature(
         tuple(p.name for p in named if p.default is p.empty),
         tuple(p.name for p in named if p.default is not p.empty),
         any(p.kind is p.VAR_KEYWORD for p in parameters),
+        tuple(p.name for p in positional if p.default is p.empty),
+        len(positional),
     )

@@ -224,3 +224,14 @@ def test_what_a_composite_renames_is_there_to_be_renamed() -> None:
     with pytest.raises(InvalidFlow, match="task 'c' takes in 'odd' under another name, but no part of it needs that"):
         compile_flow(made(requires={"odd": "x"}), ["x"])
     compile_flow(made(requires={"x": "w"}, provides={"y": "z"}), ["w"])
+
+
+def test_what_is_given_by_position_alone_has_no_name_to_be_found_by() -> None:
+    def power(base: int, exponent: int = 2, /, scale: int = 1) -> int:
+        return scale * base**exponent
+
+    with pytest.raises(InvalidTask, match="task 'power' takes base by position alone"):
+        compile_flow(LinearFlow("f").add(FunctionTask(power)), ["base"])
+    given = FunctionTask(power, 3, 2)
+    assert given.signature().optional == ("scale",)
+    compile_flow(LinearFlow("f").add(given))
