@@ -228,7 +228,7 @@ def test_what_a_composite_renames_is_there_to_be_renamed() -> None:
 
 def test_what_is_given_by_position_alone_has_no_name_to_be_found_by() -> None:
     def power(base: int, exponent: int = 2, /, scale: int = 1) -> int:
-        return scale * base**exponent
+        return scale * int(base**exponent)
 
     with pytest.raises(InvalidTask, match="task 'power' takes base by position alone"):
         compile_flow(LinearFlow("f").add(FunctionTask(power)), ["base"])
