@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import pickle
 import threading
 import types
 import weakref
@@ -66,8 +67,6 @@ def _capture(thing: Any, what: str) -> Code:
 
 def restore(digest: str, blob: bytes) -> Any:
     """The object of a code blob; loaded once a process, the oldest let go. Only for blobs from a proven peer."""
-    import pickle
-
     with _lock:
         if digest in _restored:
             _restored.move_to_end(digest)
