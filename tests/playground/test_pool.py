@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from callboard import Playground, ProcessWorker, Task, TaskHandle
-from tests.playground.crew import AsyncSleeper, Sleeper, Tally
+from tests.playground.crew import AsyncSleeper, Deaf, Sleeper, Tally
 
 
 def pool(kind: str, tally: Tally) -> list[ProcessWorker]:
@@ -46,18 +47,21 @@ def test_a_batch_gathered_as_the_tutorial_does(tally: Tally) -> None:
     tally.once(results)
 
 
-def test_no_short_task_waits_behind_a_long_one(tally: Tally) -> None:
-    with Playground().play(workers=[Sleeper("ada", tally=tally), Sleeper("bob", tally=tally)]) as stage:
-        [stage.submit(Task(processor="worker", input_data={"data": 0.0})).result(20) for _ in range(50)]  # they look quick by now
+def test_no_short_task_waits_behind_a_long_one(tally: Tally, tmp_path: Path) -> None:
+    def order(name: str, **data: Any) -> Task:
+        return Task(name, "worker", {"begun": str(tmp_path / "begun"), **data})
+
+    with Playground().play(workers=[Deaf("ada", tally=tally), Deaf("bob", tally=tally)]) as stage:
+        [stage.submit(order("quick", seconds=0.0)).result(20) for _ in range(50)]  # they look quick by now
         handles: list[TaskHandle] = []
-        for _ in range(2):
-            handles.append(stage.submit(Task("long", "worker", {"data": 1.0})))
-            shorts = [stage.submit(Task("short", "worker", {"data": 0.0})) for _ in range(10)]
-            begun = time.monotonic()
-            [short.result(20) for short in shorts]
-            assert time.monotonic() - begun < 0.8
-            handles += shorts
-            handles[-11].result(20)
+        for number in range(2):
+            end = tmp_path / f"end-{number}"
+            long = stage.submit(order("long", until=str(end)))
+            shorts = [stage.submit(order("short", seconds=0.0)) for _ in range(10)]
+            assert all(short.result(20).success for short in shorts) and not long.done()
+            end.touch()
+            assert long.result(20).success
+            handles += [long, *shorts]
     tally.once(handles)
 
 
