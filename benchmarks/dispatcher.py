@@ -9,6 +9,7 @@ work: tasks come and go up to 500 at a time, and each answer is a message of its
 from __future__ import annotations
 
 import argparse
+import gc
 import random
 import time
 from collections import deque
@@ -28,6 +29,7 @@ CHART = Path(__file__).parent.parent / "docs" / "dispatcher.svg"
 BATCH = 500
 WINDOW = 10_000
 WINDOWS = 5
+TURNS = 2
 PROFILES = 16
 SHORT, LONG = 5, 50_000
 """Run times that workers tell (microseconds): of short tasks many are sent ahead, of long ones none."""
@@ -252,12 +254,15 @@ SCALES = (
 
 
 def measured(scale: Scale, sizes: Sequence[int], tasks: int) -> list[tuple[int, float]]:
-    """The best window of each size; the sizes take turns, so that a slow minute of the machine hits all of them."""
-    windows = [(size, scale.prepare(size)) for size in sizes]
+    """The best window of each size. The sizes take turns, so that a slow minute of the machine hits all of them, and each is
+    alone in memory, so that the collector does not walk what another has left waiting."""
     best = dict.fromkeys(sizes, float("inf"))
-    for _ in range(WINDOWS):
-        for size, window in windows:
-            best[size] = min(best[size], window(tasks))
+    for _ in range(TURNS):
+        for size in sizes:
+            window = scale.prepare(size)
+            best[size] = min(best[size], *(window(tasks) for _ in range(WINDOWS)))
+            del window
+            gc.collect()
     return list(best.items())
 
 
