@@ -169,7 +169,8 @@ class Board:
 
         Handlers run in the bus's thread, async ones in the loop that registered them. Each start has a fresh id and finds
         its event in ``request.metadata["event"]``. In force when this returns; ``cancel()`` ends it. Nothing is heard that
-        this process had emitted, or knew the result of, before it listened.
+        this process had emitted, or knew the result of, before it listened (in a handler, which cannot wait: what was on its
+        way already may be).
         """
         if (handler is None) == (start is None):
             raise InvalidSetting("on() takes either a handler or start=task")
