@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from callboard.actors.actor import SocketActor
-from callboard.actors.client import Client, Ended
+from callboard.actors.client import Client
+from callboard.actors.ended import Ended
 from callboard.actors.handle import Outcome, TaskHandle, result_of
 from callboard.actors.mailbox import Mail
 from callboard.gather.aggregator import Aggregator

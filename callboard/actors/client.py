@@ -11,13 +11,13 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol, TypeVar
 
 from callboard.actors.backlog import DEFAULT_BACKLOG, Backlog
+from callboard.actors.ended import Ended
 from callboard.actors.errand import Errands
 from callboard.actors.forerunner import Forerunners
 from callboard.actors.handle import Outcome, TaskHandle, settle_all
 from callboard.actors.label import check_labels
 from callboard.messages.codec import Packed, pack
 from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClosed
-from callboard.messages.failure import Failure
 from callboard.messages.limit import MAX_PAYLOAD
 from callboard.messages.payload import OUT_OF_BAND, dumps
 from callboard.messages.status import TaskStatus
@@ -64,28 +64,6 @@ class Taker(Protocol):
     def keep(self, outcome: Outcome) -> Sink:
         """It has ended; returns who is to be woken. Called in the delivering thread: must not block."""
         ...
-
-
-class Ended:
-    """The outcome of a task that never reached the manager, or whose manager has gone."""
-
-    __slots__ = ("attempts", "error", "failure", "micros", "name", "output", "status", "task_id", "worker_name")
-
-    def __init__(self, task_id: str, name: str, error: str | None, failure: Failure | None, status: TaskStatus = TaskStatus.FAILED) -> None:
-        self.task_id = task_id
-        self.name = name
-        self.status = status
-        self.error = error
-        self.failure = failure
-        self.output: Packed | None = None
-        self.worker_name: str | None = None
-        self.attempts = 0
-        self.micros = 0
-
-    @classmethod
-    def by(cls, task_id: str, name: str, error: CallboardError) -> Ended:
-        """Ended FAILED by an error of ours."""
-        return cls(task_id, name, str(error), Failure.of(error))
 
 
 class Client:

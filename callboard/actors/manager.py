@@ -15,13 +15,14 @@ import zmq
 
 from callboard.actors.absence import Absences
 from callboard.actors.actor import SocketActor
-from callboard.actors.client import Client, Ended
+from callboard.actors.client import Client
 from callboard.actors.courier import Peer, keep_code
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.matcher import MAX_FENCES
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.dump import Dumps
+from callboard.actors.ended import Ended
 from callboard.actors.frame import send_frames
 from callboard.actors.gate import Gate
 from callboard.actors.inquiry import Inquiry

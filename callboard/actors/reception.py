@@ -13,6 +13,7 @@ from callboard.actors.courier import Missed, Peer
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.dispatch.rule import Rule
+from callboard.actors.ended import Ended
 from callboard.actors.frame import send_frames
 from callboard.actors.gate import user_of
 from callboard.actors.peer import Versions, incompatible
@@ -292,8 +293,6 @@ class Reception:
         if message.ask is not None:
             self._manager.send(peer, encode(Answer(number=message.ask, failure=failure)), now)
         elif refused:
-            from callboard.actors.client import Ended
-
             ended = [Ended.by(submission.task_id, submission.name, error) for submission, error in refused]
             self._manager.send(peer, peer.deliver(ended), now)
 

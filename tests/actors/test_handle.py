@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from callboard.actors.client import Client, Ended
+from callboard.actors.client import Client
+from callboard.actors.ended import Ended
 from callboard.actors.handle import TaskHandle, settle_all
 from callboard.messages.payload import dumps
 from callboard.messages.result import TaskResult
