@@ -2,7 +2,7 @@
 
 Started once on entering the block by `Popen`, it makes a worker in milliseconds, needs no main guard in the user's
 script and shares its pages with all of them. It takes requests over a socket pair, forks, reaps, and reports. When its
-parent is gone it ends its children and itself.
+parent is gone it ends its children and itself, and removes the folder of sockets that a killed parent leaves behind.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 _LENGTH = struct.Struct("!I")
 PR_SET_PDEATHSIG = 1
+PARENT_PATIENCE = 1.0
+"""Seconds after the channel has ended within which the parent is gone, or has removed its folder."""
 
 
 def write_frame(channel: socket.socket, value: Any) -> None:
@@ -75,7 +78,7 @@ def main(channel_fd: int, notebook: int, parent: int, preload: Sequence[str] = (
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    zygote = _Zygote(channel, notebook, (wake_read, wake_write))
+    zygote = _Zygote(channel, notebook, (wake_read, wake_write), parent)
     watched: list[Any] = [channel, wake_read]
     if hasattr(os, "pidfd_open"):
         try:
@@ -91,11 +94,13 @@ def main(channel_fd: int, notebook: int, parent: int, preload: Sequence[str] = (
 
 
 class _Zygote:
-    def __init__(self, channel: socket.socket, notebook: int, pipe: tuple[int, int]) -> None:
+    def __init__(self, channel: socket.socket, notebook: int, pipe: tuple[int, int], parent: int) -> None:
         self._channel = channel
         self._reader = FrameReader(channel)
         self._notebook = notebook
         self._pipe = pipe
+        self._parent = parent
+        self._endpoint: str | None = None
         self._children: set[int] = set()
 
     def step(self, readable: list[Any]) -> bool:
@@ -115,6 +120,7 @@ class _Zygote:
             if request["kill"] in self._children:
                 os.kill(request["kill"], request["signal"])
             return
+        self._endpoint = request["endpoint"]
         try:
             pid = os.fork()
         except OSError as error:  # no more processes or memory, perhaps for a moment only
@@ -172,7 +178,19 @@ class _Zygote:
             os.kill(pid, signal.SIGKILL)
         for pid in self._children:
             os.waitpid(pid, 0)
+        if self._endpoint is not None:
+            self._tidy(os.path.dirname(self._endpoint.removeprefix("ipc://")))
         os._exit(0)
+
+    def _tidy(self, folder: str) -> None:
+        # A parent that ends in order removes it soon; one that was killed has let go of the channel before it is gone.
+        until = time.monotonic() + PARENT_PATIENCE
+        while os.getppid() == self._parent and os.path.exists(folder) and time.monotonic() < until:
+            time.sleep(0.002)
+        if os.getppid() != self._parent:
+            from shutil import rmtree
+
+            rmtree(folder, ignore_errors=True)
 
 
 def _die_with_parent(parent: int) -> None:

@@ -111,7 +111,7 @@ def test_a_fork_that_fails_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "fork", no_more)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        _Zygote(theirs, -1, (-1, -1))._serve({"token": "1.1"})
+        _Zygote(theirs, -1, (-1, -1), os.getpid())._serve({"token": "1.1", "endpoint": "ipc://nowhere/tasks"})
         assert FrameReader(ours).read() == [{"token": "1.1", "failed": "[Errno 11] Resource temporarily unavailable"}]
 
 

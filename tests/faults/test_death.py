@@ -180,8 +180,13 @@ def test_what_a_killed_client_has_submitted_is_done(tmp_path: Path, port: int, s
 
 def test_a_killed_script_takes_its_workers_along(tmp_path: Path, figure: Figure) -> None:
     path = tmp_path / "pids"
+    folder = tmp_path / "tmp"
+    folder.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.program", "script", str(path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        [sys.executable, "-m", "tests.faults.program", "script", str(path)],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TMPDIR": str(folder)},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"READY\n"
@@ -195,6 +200,7 @@ def test_a_killed_script_takes_its_workers_along(tmp_path: Path, figure: Figure)
     figure("script killed: its processes gone after (s)", time.monotonic() - killed)
     assert {worker.pid for worker in workers} <= {one.pid for one in family}
     assert not any(alive(one) for one in family)
+    assert list(folder.iterdir()) == []
     process.wait()
     process.stdout.close()
 
