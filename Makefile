@@ -51,7 +51,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 bench-peers: $(PEERS)
-	$(BIN)/python -m benchmarks --peers
+	$(BIN)/python -m benchmarks --peers --output benchmarks/PEERS.md
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
