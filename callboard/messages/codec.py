@@ -120,7 +120,10 @@ def _row(joined: bytes) -> list[Any]:
 
 
 def encode(message: AnyMessage, frames: Iterable[Any] = ()) -> list[Any]:
-    """The frames of a message: its header and the payload frames that `columns` made."""
+    """The frames of a message: its header and the payload frames that `columns` made.
+
+    A field that is None is left out, so that None must be the default of whatever may be None.
+    """
     return [message.__pydantic_serializer__.to_json(message, exclude_none=True), *frames]
 
 

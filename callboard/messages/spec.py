@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from callboard.messages.task import PLAIN_ROLE, WorkKind
+from callboard.messages.task import WorkKind
 
 
 class RetryNumbers(BaseModel):
@@ -50,7 +50,7 @@ class TaskSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
     kind: WorkKind = WorkKind.PROCESS
-    role: str | None = PLAIN_ROLE
+    role: str | None = None
     skills: tuple[tuple[str, int], ...] = ()
     priority: int = 0
     timeout: float | None = None

@@ -129,6 +129,14 @@ def test_a_listener_elsewhere_hears_nothing_of_what_was_before_it(stage: Playgro
     assert heard == [[-1]] * 100
 
 
+def test_a_task_that_asks_for_skills_alone_may_go_to_any_role(home: Path, free_port: Callable[[], int]) -> None:
+    with Playground(port=free_port()).play(workers=[Painter("ada", "paint", skills={"colour": 2})]) as stage:
+        assert stage.address is not None
+        with connect(stage.address) as client:
+            handle = client.submit(Task("portrait", input_data={"data": 1}, skills={"colour": 1}))
+            assert handle.result(PATIENCE).worker == "ada"
+
+
 def test_several_clients_get_each_their_own(stage: Playground) -> None:
     assert stage.address is not None
     clients = [connect(stage.address) for _ in range(4)]
