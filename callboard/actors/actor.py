@@ -36,6 +36,8 @@ class SocketActor(pykka.ThreadingActor):
 
     def __init__(self) -> None:
         super().__init__()
+        self.mailbox: Mailbox = self.actor_inbox  # type: ignore[assignment]
+        """The inbox, as what it is."""
         self.opened: Future[None] = Future()
         """Done when `open` is; carries what it raised. (A failing ``on_start`` tells nobody otherwise.)"""
         self.thread_id: int | None = None
@@ -46,11 +48,6 @@ class SocketActor(pykka.ThreadingActor):
     @staticmethod
     def _create_actor_inbox() -> Any:
         return Mailbox()
-
-    @property
-    def mailbox(self) -> Mailbox:
-        """The inbox, as what it is."""
-        return self.actor_inbox  # type: ignore[return-value]
 
     @classmethod
     def launch(cls, *args: Any, **kwargs: Any) -> tuple[Self, pykka.ActorRef[Self]]:
@@ -91,8 +88,7 @@ class SocketActor(pykka.ThreadingActor):
         the actor feeds has nothing to do. So where many items have gathered it waits until the actor has taken them in.
         """
         mailbox = self.mailbox
-        mailbox.put(item)
-        if len(mailbox) >= CROWD and threading.get_ident() != self.thread_id:
+        if mailbox.put(item) >= CROWD and threading.get_ident() != self.thread_id:
             for _ in range(TURNS):
                 time.sleep(TURN)
                 if len(mailbox) < CROWD:

@@ -47,7 +47,7 @@ class Noting(Protocol):
 class Execution:
     """Runs attempts in the threads of a `Crew`. ``post`` takes what ended and what is said, in any thread."""
 
-    def __init__(self, worker: ProcessWorker, client: Client, post: Callable[[Any], None], note: Noting) -> None:
+    def __init__(self, worker: ProcessWorker, client: Client, post: Callable[[Any], object], note: Noting) -> None:
         self._worker = worker
         self._client = client
         self._post = post

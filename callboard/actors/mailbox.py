@@ -105,15 +105,17 @@ class Mailbox:
 
     # -- any thread -------------------------------------------------------------------------
 
-    def put(self, envelope: Any) -> None:
-        """Deliver one of pykka's envelopes, or any item; wakes the actor only if it sleeps."""
-        self._items.append(envelope)
+    def put(self, envelope: Any) -> int:
+        """Deliver one of pykka's envelopes, or any item; wakes the actor only if it sleeps. Returns how many wait now."""
+        items = self._items
+        items.append(envelope)
         if self._asleep:
             self._asleep = False
             # The lock keeps the descriptor from being closed, and its number given away, under our hands.
             with self._guard:
                 if not self._closed:
                     self._wake.set()
+        return len(items)
 
     post = put
 
