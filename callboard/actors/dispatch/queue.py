@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import Any, Generic, Protocol, TypeVar
-
-from sortedcontainers import SortedList
 
 SPARE_PLACES = 64
 
@@ -24,7 +23,7 @@ V = TypeVar("V")
 class Queue(Generic[K, V]):
     """Values by unique keys; ``top`` is the least key, None when there is none.
 
-    Most keys come in order: theirs is a row, to which they are appended. What comes out of order goes to a sorted list. What was
+    Most keys come in order: theirs is a row, to which they are appended. What comes out of order goes to a heap. What was
     taken out leaves its place behind until that comes up; should it be put back, its place is still the right one, and a
     second one does no harm.
     """
@@ -34,7 +33,7 @@ class Queue(Generic[K, V]):
     def __init__(self) -> None:
         self._values: dict[K, V] = {}
         self._row: deque[K] = deque()
-        self._late: SortedList | None = None  # made when first needed, as it seldom is
+        self._late: list[K] = []  # a heap
         self.top: K | None = None
 
     def __len__(self) -> int:
@@ -53,9 +52,7 @@ class Queue(Generic[K, V]):
         if not row or row[-1] < key:
             row.append(key)
         else:
-            if self._late is None:
-                self._late = SortedList()
-            self._late.add(key)
+            heappush(self._late, key)
         self._values[key] = value
         if self.top is not None and self.top < key:
             return False
@@ -80,9 +77,9 @@ class Queue(Generic[K, V]):
         del values[key]
         if key == self.top:
             self._look()
-        elif len(self._row) + len(self._late or ()) > 2 * len(values) + SPARE_PLACES:
+        elif len(self._row) + len(self._late) > 2 * len(values) + SPARE_PLACES:
             self._row = deque(sorted(values))
-            self._late = None
+            self._late = []
         return True
 
     def _look(self) -> None:
@@ -91,10 +88,8 @@ class Queue(Generic[K, V]):
         while row and row[0] not in values:
             row.popleft()
         self.top = row[0] if row else None
-        if late is None:
-            return
         while late and late[0] not in values:
-            late.pop(0)
+            heappop(late)
         if late and (self.top is None or late[0] < self.top):
             self.top = late[0]
 

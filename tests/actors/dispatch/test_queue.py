@@ -39,4 +39,4 @@ def test_what_is_taken_out_behind_the_first_does_not_pile_up() -> None:
         queue.discard(key + 20_000)
         queue.discard(key)
     assert list(queue) == ["first", "stays"]
-    assert len(queue._row) + len(queue._late or ()) <= 2 * len(queue) + SPARE_PLACES + 1
+    assert len(queue._row) + len(queue._late) <= 2 * len(queue) + SPARE_PLACES + 1
