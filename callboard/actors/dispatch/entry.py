@@ -107,14 +107,13 @@ class Node:
     from anything the processor has at hand.
     """
 
-    __slots__ = ("dependencies", "dependents", "level", "needs", "status", "users", "waiting_for")
+    __slots__ = ("dependents", "inputs", "level", "status", "users", "waiting_for")
 
-    dependencies: tuple[str, ...]  # each id once; none when the task has ended
     dependents: list[Entry] | None  # open tasks that wait for it
+    inputs: list[Entry] | None  # the records of those of its dependencies that have ended
     level: int  # see `level`
-    needs: tuple[Entry | None, ...]  # the records of its dependencies, None for those that nobody had submitted
     status: TaskStatus
-    users: int  # open tasks that depend on this one, so that its output is still needed
+    users: int  # when it has ended: open tasks that depend on it, so that its output is still needed
     waiting_for: int  # what it needs that has not ended: dependencies, and the leader of its key
 
 
@@ -126,6 +125,7 @@ class Entry(Node):
         "cancelling",
         "category",
         "client",
+        "dependencies",
         "error",
         "failure",
         "failures",
@@ -148,11 +148,9 @@ class Entry(Node):
     def __init__(
         self, submission: Submission, client: str, category: Category, sequence: int, submitted: int, rare: Rare = NOTHING_RARE
     ) -> None:
-        dependencies = submission.dependencies
-        self.dependencies = tuple(dict.fromkeys(dependencies)) if len(dependencies) > 1 else dependencies
         self.dependents = None
+        self.inputs = None
         self.level = 0
-        self.needs = ()
         self.status = PENDING
         self.users = 0
         self.waiting_for = 0
@@ -162,6 +160,7 @@ class Entry(Node):
         # The rest of it is kept only where there is any, which is seldom, and until the task has ended.
         self.submission: Submission | None = submission if _says_more(submission) else None
         self.client = client
+        self.dependencies = submission.dependencies if _differ(submission.dependencies) else tuple(dict.fromkeys(submission.dependencies))
         self.category = category
         self.order = sequence - category.head_start
         self.submitted = submitted
@@ -200,6 +199,10 @@ class Entry(Node):
         if self.status is RUNNING and self.worker is not None and not self.worker.is_running(self):
             return PENDING
         return self.status
+
+
+def _differ(ids: tuple[str, ...]) -> bool:
+    return len(ids) < 2 or len(ids) == len(set(ids))
 
 
 def _says_more(submission: Submission) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.entry import NOTHING_RARE, Entry
 from callboard.actors.dispatch.level import Levels
 from callboard.actors.dispatch.value import Values
 from callboard.messages.codec import size_of
@@ -53,7 +53,7 @@ class Ledger:
         if waiting:
             entry.dependents = list(waiting)
         known = [self.entries.get(task_id) for task_id in entry.dependencies] if entry.dependencies else []
-        if known or entry.rare.leader is not None:
+        if waiting or entry.rare is not NOTHING_RARE or entry in known:  # others have no way back to them
             circle = self.levels.place(entry, known)
             if circle is not None:
                 del self.entries[entry.task_id]
@@ -63,26 +63,28 @@ class Ledger:
         self.open += 1
         if waiting:
             del self.awaited[entry.task_id]
-            entry.users = len(waiting)
         return self._wire(entry, known) if known else None
 
     def _wire(self, entry: Entry, known: Sequence[Entry | None]) -> Entry | None:
         broken = None
-        entry.needs = tuple(known)
+        level = entry.level  # see `level`: no lower than what it waits for, which is all there is to it where nobody waits yet
         for task_id, needed in zip(entry.dependencies, known, strict=True):
             if needed is None:
                 self.awaited.setdefault(task_id, {})[entry] = None
                 entry.waiting_for += 1
-                continue
-            needed.users += 1
-            if needed.status not in FINAL:
+            elif needed.status not in FINAL:
                 entry.waiting_for += 1
+                if needed.level > level:
+                    level = needed.level
                 if needed.dependents is None:
                     needed.dependents = [entry]
                 else:
                     needed.dependents.append(entry)
-            elif needed.status is not COMPLETED or needed.output is None:
-                broken = broken or needed
+            else:
+                _use(needed, entry)
+                if needed.status is not COMPLETED or needed.output is None:
+                    broken = broken or needed
+        entry.level = level
         return broken
 
     def broken(self, entry: Entry) -> Entry | None:
@@ -91,7 +93,7 @@ class Ledger:
         return next((needed for needed in known if needed is not None and needed.final and needed.status is not COMPLETED), None)
 
     def end(self, entry: Entry) -> Sequence[Entry]:
-        """An open task has ended: remember it within bounds; returns those that waited for it."""
+        """An open task has ended: remember it within bounds; returns those that waited for it and are open."""
         self.open -= 1
         entry.payload = None
         if entry.submission is not None:
@@ -99,25 +101,34 @@ class Ledger:
             entry.submission = None
         if entry.dependencies:
             self._unwire(entry)
-        if not entry.users:
+        if entry.dependents is None:
             self._recent.append(entry)
-        dependents = entry.dependents
+            return ()
+        dependents = [dependent for dependent in entry.dependents if dependent.status not in FINAL]
         entry.dependents = None
-        return dependents or ()
+        for dependent in dependents:
+            _use(entry, dependent)
+        if not dependents:
+            self._recent.append(entry)
+        return dependents
 
     def _unwire(self, entry: Entry) -> None:
-        for task_id, needed in zip(entry.dependencies, entry.needs, strict=True):
-            needed = needed or self.entries.get(task_id)
-            if needed is not None:
-                needed.users -= 1
-                if not needed.users and needed.status in FINAL:
-                    self._recent.append(needed)
-                continue
-            waiting = self.awaited[task_id]
-            del waiting[entry]
+        for needed in entry.inputs or ():
+            needed.users -= 1
+            if not needed.users:
+                self._recent.append(needed)
+        entry.inputs = None
+        if self.awaited:
+            for task_id in entry.dependencies:
+                self._await_no_more(task_id, entry)
+        entry.dependencies = ()
+
+    def _await_no_more(self, task_id: str, entry: Entry) -> None:
+        waiting = self.awaited.get(task_id)
+        if waiting is not None:
+            waiting.pop(entry, None)
             if not waiting:
                 del self.awaited[task_id]
-        entry.dependencies = entry.needs = ()
 
     def tidy(self) -> None:
         """A step is over: let go of what is beyond the bounds, but not yet of what this step told its clients."""
@@ -160,3 +171,12 @@ class Ledger:
     def unknown_ids(self, entry: Entry) -> list[str]:
         """The ids that a task waits for and that nobody has submitted."""
         return [task_id for task_id in entry.dependencies if task_id not in self.entries]
+
+
+def _use(needed: Entry, user: Entry) -> None:
+    """An open task depends on an ended one."""
+    needed.users += 1
+    if user.inputs is None:
+        user.inputs = [needed]
+    else:
+        user.inputs.append(needed)

@@ -24,8 +24,8 @@ class Levels:
         self._entries = entries
 
     def place(self, entry: Entry, known: Iterable[Entry | None]) -> list[str] | None:
-        """Give a new task, of whose dependencies these are known, its level; returns the circle that it would close, each
-        depending on the next, or None."""
+        """Give a new task that others may wait for already, and of whose dependencies these are known, its level; returns
+        the circle that it would close, each depending on the next, or None."""
         if entry.task_id in entry.dependencies:
             return [entry.task_id, entry.task_id]
         sources = self._open(entry, known)
