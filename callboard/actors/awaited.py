@@ -107,26 +107,6 @@ class LoopSink:
         self.ended: deque[Awaited] = deque()
         self._called = False  # the loop knows that there are some; while it is busy it is not woken again
 
-    def submit(self, task: Submittable) -> Awaited:
-        """Submit a task. What prevents that is the future's exception, as who awaits a coroutine expects it."""
-        try:
-            submission = task.submission()
-            made = self._awaited(submission.task_id, submission.name)
-            self.client.submit_to(made, submission)
-        except CallboardError as error:
-            made = self._awaited("", "")
-            made.set_exception(error)
-        return made
-
-    def _awaited(self, task_id: str, name: str) -> Awaited:
-        made = Awaited(loop=self.loop)
-        made.task_id = task_id
-        made.name = name
-        made._sink = self
-        made._gatherer = None
-        made._steps = None
-        return made
-
     def wake(self) -> None:
         """Some have ended."""
         if not self._called:
@@ -150,14 +130,28 @@ class LoopSinks:
         self._client = client
         self._sinks: dict[asyncio.AbstractEventLoop, LoopSink] = {}
 
-    def present(self) -> LoopSink | None:
-        """That of the loop that runs in this thread; None where there is no loop."""
+    def submit(self, task: Submittable) -> Awaited | None:
+        """Submit a task that the loop of this thread awaits; None where no loop runs, or the client does not take the task as it is."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return None
+        client = self._client
+        if not client.takes(task):
+            return None
         sink = self._sinks.get(loop)
         if sink is None:
-            sink = LoopSink(loop, self._client)
+            sink = LoopSink(loop, client)
             self._sinks = {**{known: its for known, its in self._sinks.items() if not known.is_closed()}, loop: sink}
-        return sink
+        made = Awaited(loop=loop)
+        made._sink = sink
+        made._gatherer = made._steps = None
+        try:
+            submission = task.submission()
+            made.task_id = submission.task_id
+            made.name = submission.name
+            client.submit_to(made, submission)
+        except CallboardError as error:
+            made.task_id = made.name = ""
+            made.set_exception(error)
+        return made

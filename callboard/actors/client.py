@@ -122,7 +122,7 @@ class Client:
         Raises `PlaygroundClosed`, `BacklogFull`, `CannotPickle`; for a task with a given id also `DuplicateTask` and
         `DependencyCycle`.
         """
-        if self._forerunners.any:
+        if self._forerunners.kept:
             earlier = self._forerunners.take(task)
             if earlier is not None:
                 return earlier
@@ -246,7 +246,7 @@ class Client:
 
     def takes(self, task: Submittable) -> bool:
         """Whether the task can be submitted now, and has no handle already, from having been submitted on another's account."""
-        return len(self._open) < self._backlog.limit and not self._forerunners.holds(task)
+        return len(self._open) < self._backlog.limit and not (self._forerunners.kept and self._forerunners.holds(task))
 
     @property
     def waits(self) -> bool:

@@ -15,26 +15,22 @@ class Forerunners:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[weakref.ref[Any], TaskHandle]] = {}
-
-    @property
-    def any(self) -> bool:
-        """Whether there are some."""
-        return bool(self._kept)
+        self.kept: dict[int, tuple[weakref.ref[Any], TaskHandle]] = {}
+        """Seldom any, which who submits a task looks at first."""
 
     def keep(self, task: Any, handle: TaskHandle) -> None:
         """The task was submitted on another's account."""
-        key, kept = id(task), self._kept
+        key, kept = id(task), self.kept
         kept[key] = weakref.ref(task, lambda _: kept.pop(key, None)), handle
 
     def holds(self, task: Any) -> bool:
         """Whether it is such a task."""
-        kept = self._kept.get(id(task)) if self._kept else None
+        kept = self.kept.get(id(task))
         return kept is not None and kept[0]() is task
 
     def take(self, task: Any) -> TaskHandle | None:
         """The handle of such a task, once; None for any other."""
-        kept = self._kept.get(id(task))
-        if kept is None or kept[0]() is not task or self._kept.pop(id(task), None) is None:
+        kept = self.kept.get(id(task))
+        if kept is None or kept[0]() is not task or self.kept.pop(id(task), None) is None:
             return None
         return kept[1]

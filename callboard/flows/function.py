@@ -6,7 +6,8 @@ import copy
 import pickle
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from callboard.flows.declaration import Names, Skills
 from callboard.flows.signature import Signature, signature_of
@@ -93,9 +94,10 @@ class FunctionTask(Task):
         super().__setattr__(name, value)
 
     def _submission_as(self, task_id: str) -> Submission:
-        maker: Maker | None = self.__dict__.get("_made_by")
+        fields = self.__dict__
+        maker: Maker | None = fields.get("_made_by")
         if maker is not None:
-            return maker.call().submission(task_id, self.args, self.kwargs)
+            return maker.call().submission(task_id, fields["args"], fields["kwargs"])
         # The function's code and the arguments, with a `Reference` in place of each Task.
         code = capture(self.function, self._label())
         kwargs = self.kwargs
@@ -172,9 +174,12 @@ class Maker:
 
     def call(self) -> Call:
         """What all these tasks share when they travel."""
-        if self._call is None or not lasts(self.function):
-            self._call = Call.of(self.pattern)
-        return self._call
+        call = self._call
+        if call is None:
+            call = Call.of(self.pattern)
+            if lasts(self.function):
+                self._call = call
+        return call
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.function, self.declared)
@@ -221,7 +226,8 @@ def task(function: Callable[..., Any] | None = None, /, **declared: Any) -> Any:
     return cast(TaskFunction[..., Any], function)
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Call:
     """What depends on the function and its declaration alone, made once for all calls."""
 
     spec: TaskSpec

@@ -252,11 +252,11 @@ class Task(Hooks, Declared):
 
     def _submission_id(self) -> str:
         fresh = fresh_id()
+        fields = self.__dict__
         # setdefault is atomic: of two threads that submit one object, one alone gets the object's own id.
-        first = self.__dict__.setdefault("_sent_as", fresh) is fresh
-        if self._given_id:
-            return str(self.id)
-        return str(self.__dict__.setdefault("id", fresh)) if first else fresh
+        if fields.setdefault("_sent_as", fresh) is fresh:
+            return fields.setdefault("id", fresh)  # type: ignore[no-any-return]
+        return str(self.id) if self._given_id else fresh
 
     def _submission(self, task_id: str, spec: TaskSpec, payload: Any, code: Code | None, shares: tuple[str, ...]) -> Submission:
         fallback = self.fallback

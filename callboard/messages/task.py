@@ -109,4 +109,4 @@ _ids = _Ids()
 
 def fresh_id() -> str:
     """A task id that nobody else has. Thread-safe."""
-    return f"{_ids.prefix}{next(_ids.count):x}"
+    return f"{_ids.prefix}{next(_ids.count)}"

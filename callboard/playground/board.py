@@ -31,6 +31,7 @@ PACE = 1_000
 """Events after which who publishes waits for the listeners of this process, so that what they have not heard does not pile up."""
 PACE_PATIENCE = 0.05
 """Seconds that they get for it."""
+_NOT_BEGUN = "the playground has not begun: tasks can be submitted inside its block only"
 
 
 class Rule:
@@ -80,11 +81,10 @@ class Board:
         stopping the loop. Called in a running loop it submits the task at once, and what it gives is a future as well.
         """
         _check_task(task)
-        if wait_for_completion and self._the_client().takes(task):
-            assert self._sinks is not None
-            sink = self._sinks.present()
-            if sink is not None:  # there is no loop yet in asyncio.run(stage.add_and_execute_task(...))
-                return sink.submit(task)  # type: ignore[return-value]  # which is registered as a Coroutine
+        if wait_for_completion:
+            awaited = self._the_sinks().submit(task)
+            if awaited is not None:  # there is no loop yet in asyncio.run(stage.add_and_execute_task(...))
+                return awaited  # type: ignore[return-value]  # which is registered as a Coroutine
         return self._execute(task, wait_for_completion)
 
     async def _execute(self, task: Submittable, wait_for_completion: bool) -> TaskResult | TaskHandle:
@@ -238,8 +238,13 @@ class Board:
 
     def _the_client(self) -> Client:
         if self._client is None:
-            raise PlaygroundClosed("the playground has not begun: tasks can be submitted inside its block only")
+            raise PlaygroundClosed(_NOT_BEGUN)
         return self._client
+
+    def _the_sinks(self) -> LoopSinks:
+        if self._sinks is None:
+            raise PlaygroundClosed(_NOT_BEGUN)
+        return self._sinks
 
     def _the_link(self) -> LocalLink | ClientLink:
         if self._link is None:
@@ -261,7 +266,7 @@ class Board:
 
 
 def _check_task(task: object) -> None:
-    if isinstance(task, type) or not hasattr(task, "submission"):
+    if not hasattr(type(task), "submission") and (isinstance(task, type) or not hasattr(task, "submission")):
         raise InvalidSetting(f"only a Task can be submitted, not {task!r}; for a function use f.task(...) or .executor.submit(f, ...)")
 
 

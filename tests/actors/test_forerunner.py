@@ -26,14 +26,14 @@ def test_each_handle_is_given_once_and_by_identity() -> None:
     forerunners = Forerunners()
     first, second, kept = Named(), Named(), handle()
     forerunners.keep(first, kept)
-    assert forerunners.any and forerunners.holds(first)
+    assert forerunners.kept and forerunners.holds(first)
     assert not forerunners.holds(second) and forerunners.take(second) is None
     assert forerunners.take(first) is kept
-    assert not forerunners.any and not forerunners.holds(first) and forerunners.take(first) is None
+    assert not forerunners.kept and not forerunners.holds(first) and forerunners.take(first) is None
 
 
 def test_a_task_that_is_gone_is_forgotten() -> None:
     forerunners = Forerunners()
     forerunners.keep(Named(), handle())
     gc.collect()
-    assert not forerunners.any
+    assert not forerunners.kept
