@@ -27,10 +27,9 @@ from callboard.events.listener import Handler, Listeners, Subscription
 from callboard.events.stream import EventStream
 from callboard.events.topic import Pattern
 from callboard.events.where import Where
-from callboard.messages.codec import Packed, decode, unpack
+from callboard.messages.codec import Packed, decode, load
 from callboard.messages.errors import CannotConnect, WireError
 from callboard.messages.event import Event
-from callboard.messages.payload import loads
 from callboard.messages.wire import Beacon, Published
 
 logger = logging.getLogger("callboard")
@@ -191,7 +190,7 @@ class EventBus(SocketActor):
         for row in range(count):
             data: dict[str, Any] = message.data[row]
             if row in rich:
-                data = {**data, **loads(unpack(rich[row]))}
+                data = {**data, **load(rich[row])}
             self._listeners.deliver(
                 Event(topic, message.times[row], first + row, message.ids[row], message.names[row], message.workers[row], data)
             )

@@ -20,7 +20,7 @@ from callboard.actors.processor import handle
 from callboard.actors.request import ProcessRequest
 from callboard.messages.argument import Reference, all_swapped
 from callboard.messages.code import restore
-from callboard.messages.codec import pack, unpack
+from callboard.messages.codec import load, pack
 from callboard.messages.context import current
 from callboard.messages.errors import TaskFailed
 from callboard.messages.failure import MAX_TEXT, Failure, shortened
@@ -113,7 +113,7 @@ class Execution:
         assert attempt.payload is not None
         if spec.kind is WorkKind.CALL:
             function = self._code(spec)
-            args, kwargs, metadata = loads(unpack(attempt.payload))
+            args, kwargs, metadata = load(attempt.payload)
             request.fill({}, metadata)
             if attempt.inputs:
                 results = request.dependency_data
@@ -122,14 +122,14 @@ class Execution:
             outcome = None
         elif spec.kind is WorkKind.CARRIED:
             kind = self._code(spec)
-            state, inputs, metadata = loads(unpack(attempt.payload))
+            state, inputs, metadata = load(attempt.payload)
             request.fill(inputs, metadata)
             task = kind.__new__(kind)
             task.__dict__.update(state)
             value = task.perform(inputs, request.dependency_data)
             outcome = value
         else:
-            inputs, metadata = loads(unpack(attempt.payload))
+            inputs, metadata = load(attempt.payload)
             request.fill(inputs, metadata)
             value = handle(self._worker, request, attempt.submitted)
             outcome = None

@@ -16,9 +16,8 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED, PENDING
 from typing import TYPE_CHECKING, Any, Protocol
 
-from callboard.messages.codec import Packed, unpack
+from callboard.messages.codec import Packed, load
 from callboard.messages.failure import Failure
-from callboard.messages.payload import loads
 from callboard.messages.result import TaskResult, draw_up
 from callboard.messages.status import TaskStatus
 
@@ -259,7 +258,7 @@ def build_result(task_id: str, name: str, status: TaskStatus, told: Told) -> Tas
     output = None
     if packed is not None:
         try:
-            output = loads(packed if type(packed) is bytes else unpack(packed))
+            output = load(packed)
         except (Exception, SystemExit) as problem:  # whatever a user's __setstate__ raises
             status, failure = TaskStatus.FAILED, Failure.of(problem)
             error = f"the output cannot be loaded here: {failure}"

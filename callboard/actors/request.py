@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from callboard.actors.attempt import Attempt
 from callboard.actors.handle import TaskHandle, result_of
-from callboard.messages.codec import Packed, unpack
+from callboard.messages.codec import Packed, load
 from callboard.messages.context import current
 from callboard.messages.errors import NoRequest
-from callboard.messages.payload import loads
 from callboard.messages.result import TaskResult
 from callboard.messages.task import Submittable
 
@@ -40,7 +39,7 @@ class ProcessRequest:
             self._metadata["event"] = self._event(self._attempt.event, self._attempt.rich)
 
     def _event(self, event: dict[str, Any], rich: Packed | None) -> dict[str, Any]:
-        return event if rich is None else {**event, "data": {**event["data"], **loads(unpack(rich))}}
+        return event if rich is None else {**event, "data": {**event["data"], **load(rich)}}
 
     @property
     def id(self) -> str:

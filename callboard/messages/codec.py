@@ -6,6 +6,7 @@ one big frame over a slow link outlives the heartbeat and cuts the connection, m
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from callboard.messages.errors import PayloadTooLarge, WireError
 from callboard.messages.limit import LARGEST_PAYLOAD, MAX_FRAME, MAX_FRAMES, MAX_PAYLOAD, MAX_PIECES, PORTION, SLICE
-from callboard.messages.payload import OUT_OF_BAND, Buffer, Payload
+from callboard.messages.payload import OUT_OF_BAND, Buffer, Payload, loads
 from callboard.messages.wire import ADAPTER, AnyMessage, Assign, Carrier, Deliver, Message, at
 
 T = TypeVar("T")
@@ -54,11 +55,13 @@ def pack(payload: Payload | Large, limit: int = MAX_PAYLOAD, what: str = "a valu
     return Large(lengths, tuple(_slices(memoryview(b"".join(views)))))
 
 
-def unpack(packed: Packed) -> Payload:
+def load(packed: Packed) -> Any:
+    """The value of a packed payload. Only for payloads from a peer that has proved a key."""
+    return pickle.loads(packed) if type(packed) is bytes else loads(_unpacked(packed))  # type: ignore[arg-type]
+
+
+def _unpacked(packed: Large) -> Payload:
     """The payload as `messages.payload.loads` takes it; slices of one buffer are put together."""
-    if type(packed) is bytes:
-        return packed
-    assert isinstance(packed, Large)
     frames = iter(packed.frames)
     if _apart(packed.lengths):
         return [_joined(length, frames) for length in packed.lengths]

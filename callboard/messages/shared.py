@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from callboard.messages.errors import UnknownValue
-from callboard.messages.payload import loads
 
 if TYPE_CHECKING:
     from callboard.messages.codec import Packed
@@ -54,9 +53,9 @@ class _Kept:
         if self._packed is not None:
             with self._lock:
                 if self._packed is not None:
-                    from callboard.messages.codec import unpack  # not above: tasks are declared before there are workers
+                    from callboard.messages.codec import load  # not above: tasks are declared before there are workers
 
-                    self._value = loads(unpack(self._packed))
+                    self._value = load(self._packed)
                     self._packed = None
         return self._value
 

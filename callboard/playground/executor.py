@@ -12,8 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 from callboard.actors.client import Client
 from callboard.actors.handle import TaskHandle, Told, build_result
 from callboard.flows.function import call_submission
+from callboard.messages.codec import load
 from callboard.messages.errors import CallboardError
-from callboard.messages.payload import loads
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
 
@@ -59,7 +59,7 @@ class ExecutorFuture(TaskHandle):
         assert self._status is not None
         if self._status is TaskStatus.COMPLETED and type(told[0]) is bytes:
             try:
-                self._result = loads(told[0])
+                self._result = load(told[0])
             except Exception:  # whatever a user's __setstate__ raises; told of below
                 pass
             else:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from callboard.messages.codec import Large, pack, unpack
+from callboard.messages.codec import Large, load, pack
 from callboard.messages.errors import CannotPickle, PayloadTooLarge
 from callboard.messages.limit import SLICE
-from callboard.messages.payload import LIFT_ITEMS, OUT_OF_BAND, dumps, loads, size_of
+from callboard.messages.payload import LIFT_ITEMS, OUT_OF_BAND, dumps, size_of
 
 LARGE = os.urandom(OUT_OF_BAND)
 
@@ -32,7 +32,7 @@ def travelled(value: Any) -> Any:
     packed = pack(dumps(value, "a value"))
     if isinstance(packed, Large):
         packed = Large(packed.lengths, tuple(bytes(frame) for frame in packed.frames))
-    return loads(unpack(packed))
+    return load(packed)
 
 
 @pytest.mark.parametrize(
