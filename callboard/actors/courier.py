@@ -8,7 +8,6 @@ from typing import Any, Literal
 from callboard.actors.dispatch.entry import NOTHING_RARE, Entry
 from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.sequence import Heard, Kept
-from callboard.messages.code import Code
 from callboard.messages.codec import Packed, columns, encode, pack, weight
 from callboard.messages.errors import WireError
 from callboard.messages.failure import Failure
@@ -281,7 +280,11 @@ def outcomes(entries: Sequence[Any], payloads: list[Packed]) -> Outcomes:
     )
 
 
-def keep_code(code: Code | None, codes: dict[str, bytes]) -> None:
-    """Remember carried code for the workers that will need it."""
-    if code is not None and code.digest not in codes:
-        codes[code.digest] = code.blob
+def keep_codes(submissions: Iterable[Submission], codes: dict[str, bytes]) -> None:
+    """Remember the code that tasks and their fallbacks carry, for the workers that will need it."""
+    for submission in submissions:
+        code, fallback = submission.code, submission.fallback
+        if code is not None and code.digest not in codes:
+            codes[code.digest] = code.blob
+        if type(fallback) is Submission:
+            keep_codes([fallback], codes)

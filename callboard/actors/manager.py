@@ -16,7 +16,7 @@ import zmq
 from callboard.actors.absence import Absences
 from callboard.actors.actor import SocketActor
 from callboard.actors.client import Client
-from callboard.actors.courier import Peer, keep_code
+from callboard.actors.courier import Peer, keep_codes
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.matcher import MAX_FENCES
@@ -152,10 +152,7 @@ class TaskManager(SocketActor):
 
     def submit_local(self, submissions: Sequence[Submission], now: float) -> None:
         """Take in tasks of this process."""
-        for submission in submissions:
-            keep_code(submission.code, self.codes)
-            if isinstance(submission.fallback, Submission):
-                keep_code(submission.fallback.code, self.codes)
+        keep_codes(submissions, self.codes)
         refused = self.dispatcher.submit(LOCAL, submissions, now, time.time())
         if refused and self.client is not None:
             self.client.deliver([Ended.by(submission.task_id, submission.name, error) for submission, error in refused])
@@ -163,7 +160,7 @@ class TaskManager(SocketActor):
     def submit_one(self, submission: Submission) -> None:
         """Take in one task of this process, or raise why not. For `ask`."""
         now = time.monotonic()
-        keep_code(submission.code, self.codes)
+        keep_codes([submission], self.codes)
         refused = self.dispatcher.submit(LOCAL, [submission], now, time.time())
         if refused:
             raise refused[0][1]
@@ -193,7 +190,7 @@ class TaskManager(SocketActor):
 
     def add_rule(self, rule: Rule) -> None:
         """Start a task whenever the rule's event happens."""
-        keep_code(rule.template.code, self.codes)
+        keep_codes([rule.template], self.codes)
         self.dispatcher.endings.rules.add(rule)
         self.interest_changed()
 

@@ -77,7 +77,7 @@ def size_of(packed: Packed) -> int:
 
 def weight(packed: Packed | None) -> int:
     """What a payload adds to a message, in characters of header: its frames; its bytes are in slices and weigh nothing."""
-    return 1024 * len(packed.frames) if isinstance(packed, Large) else 0
+    return 1024 * len(packed.frames) if type(packed) is Large else 0
 
 
 def portions(rows: Sequence[T], weigh: Callable[[T], int]) -> Iterator[Sequence[T]]:

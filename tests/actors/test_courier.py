@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callboard.actors import courier
-from callboard.actors.courier import Missed, Peer, keep_code, outcomes
+from callboard.actors.courier import Missed, Peer, keep_codes, outcomes
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.uplink import settled
@@ -37,7 +37,7 @@ class Manager:
         self.codes: dict[str, bytes] = {}
 
     def entry(self, submission: Submission) -> Entry:
-        keep_code(submission.code, self.codes)
+        keep_codes([submission], self.codes)
         assert self.dispatcher.submit("client", [submission], 0.0, 1_700_000_000.0) == []
         return self.dispatcher.ledger.entries[submission.task_id]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callboard.actors.courier import Peer, keep_code
+from callboard.actors.courier import Peer, keep_codes
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.shelf import Shelf, code_in_use
@@ -64,7 +64,7 @@ def test_a_worker_is_told_again_what_it_was_told_to_let_go() -> None:
     dispatcher, codes = Dispatcher(), dict[str, bytes]()
     peer = Peer("identity", "worker", "ada", None, None)
     one = made(1)
-    keep_code(one.code, codes)
+    keep_codes([one], codes)
     again = Submission("again", "again", one.spec, one.payload, (), one.code)
     plain = Task("plain", "worker").submission()
     assert dispatcher.submit("client", [one, again, plain], 0.0) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from callboard import Playground, ProcessRequest, ProcessWorker, RetryPolicy, Task, TaskStatus, TaskTimedOut
+from callboard.flows import FunctionTask
 from tests.playground.crew import Deaf, Noting, Tally, Waiting, begun, note
 
 
@@ -157,6 +159,25 @@ def test_a_fallback_stands_in(stage: Playground, log: str) -> None:
     work = Task("flaky", "flaky", {"log": log, "failures": 9}, fallback=Task("instead", "echo", {"data": 5}))
     other = stage.submit(work).result(20)
     assert other.success and other.output == 5 and other.name == "flaky"
+
+
+def test_a_fallback_that_carries_code_stands_in_however_the_task_was_submitted() -> None:
+    def break_down() -> None:
+        raise ValueError("broken")
+
+    def substitute(text: str) -> Task:
+        return FunctionTask(lambda: text)
+
+    with Playground().play(workers=1) as stage:
+        chosen = stage.submit(FunctionTask(break_down, id="chosen", fallback=substitute("one with an id")))
+        assert chosen.result(20).output == "one with an id"
+        twice = stage.submit(FunctionTask(break_down, fallback=FunctionTask(break_down, fallback=substitute("a fallback"))))
+        assert twice.result(20).output == "a fallback"
+        ended: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        stage.on("task.completed", lambda event: ended.put(event.task_id), where={"name": "started"})
+        stage.on("go", start=FunctionTask(break_down, name="started", fallback=substitute("one that an event starts")))
+        stage.emit("go")
+        assert ended.get(timeout=20)
 
 
 def test_the_end_of_the_block_waits_for_the_worker_that_replaces_a_stopped_one(log: str) -> None:
