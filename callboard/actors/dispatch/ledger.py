@@ -32,7 +32,7 @@ class Ledger:
         self.levels = Levels(self.entries)
         self.values = Values()
         self.history = history
-        self._kept_outputs = kept_outputs
+        self._kept_outputs = min(kept_outputs, history)
         self._kept_bytes = kept_bytes
         self._recent: list[Entry] = []
         self._told: list[Entry] = []
@@ -135,38 +135,44 @@ class Ledger:
         told, self._told, self._recent = self._told, self._recent, []
         if not told:
             return
-        outputs, ended = self._outputs, self._ended
         for entry in told:
             if entry.users or entry.resting:
                 continue  # somebody who came late needs it
             entry.resting = True
             if entry.output is None:
-                ended.append(entry)
+                self._ended.append(entry)
             else:
-                outputs.append(entry)
+                self._outputs.append(entry)
                 self._bytes += size_of(entry.output)
-        while outputs and (self._bytes > self._kept_bytes or len(outputs) > self._kept_outputs):
-            self._release(outputs.popleft())
-        while len(ended) + len(outputs) > self.history:
-            if ended:
-                self._forget(ended.popleft())
+        if self._bytes > self._kept_bytes or len(self._outputs) > self._kept_outputs:
+            self._release()
+        if len(self._ended) + len(self._outputs) > self.history:
+            self._forget()
+
+    def _release(self) -> None:
+        """Let go of the oldest outputs beyond the bounds."""
+        outputs, ended = self._outputs, self._ended
+        beyond = len(outputs) - self._kept_outputs
+        while outputs and (beyond > 0 or self._bytes > self._kept_bytes):
+            oldest = outputs.popleft()
+            beyond -= 1
+            assert oldest.output is not None
+            self._bytes -= size_of(oldest.output)
+            if oldest.users:
+                oldest.resting = False  # somebody who came late needs it; it comes back after that
             else:
-                self._release(outputs.popleft())
+                oldest.output = None
+                ended.append(oldest)
 
-    def _release(self, oldest: Entry) -> None:
-        assert oldest.output is not None
-        self._bytes -= size_of(oldest.output)
-        if oldest.users:
-            oldest.resting = False  # somebody who came late needs it; it comes back after that
-        else:
-            oldest.output = None
-            self._ended.append(oldest)
-
-    def _forget(self, oldest: Entry) -> None:
-        if oldest.users:
-            oldest.resting = False
-        else:
-            del self.entries[oldest.task_id]
+    def _forget(self) -> None:
+        """Let go of the oldest records beyond the bounds."""
+        entries, ended = self.entries, self._ended
+        for _ in range(len(ended) + len(self._outputs) - self.history):
+            oldest = ended.popleft()
+            if oldest.users:
+                oldest.resting = False
+            else:
+                del entries[oldest.task_id]
 
     def unknown_ids(self, entry: Entry) -> list[str]:
         """The ids that a task waits for and that nobody has submitted."""
