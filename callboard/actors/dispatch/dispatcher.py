@@ -161,7 +161,7 @@ class Dispatcher:
             self.stale += len(report.ids)
             return False
         inflight = worker.inflight
-        name = worker.info.name
+        name = worker.name
         endings = self.endings
         category, total, count = None, 0, 0
         for row, (task_id, fence, ending, micros) in enumerate(zip(report.ids, report.fences, report.endings, report.micros, strict=True)):
@@ -192,7 +192,8 @@ class Dispatcher:
                 self._setbacks.failed(entry, report, row, payloads[row], now)
         if category is not None and count:
             category.observe(total / count)
-        worker.stuck = False
+        if worker.peculiar:
+            worker.stuck = False
         self._attendance.settle(worker, now)
         return True
 

@@ -70,7 +70,8 @@ class Matcher:
         there for the first."""
         drawn = False
         for equals in pool.standing:
-            while (profile := longest_idle(equals)) is not None:
+            profile = longest_idle(equals)
+            while profile is not None:
                 drawn = True
                 top = pool.top
                 if top is None or (until is not None and top > until):
@@ -80,6 +81,8 @@ class Matcher:
                     worker = profile.idle.peek()
                     self.assign(worker, entry, now)
                     self._roster.refresh(worker, now)
+                if len(equals) > 1 or profile.idle.top is None:
+                    profile = longest_idle(equals)
         return drawn
 
     def assign(self, worker: WorkerRecord, entry: Entry, now: float) -> None:
@@ -96,7 +99,7 @@ class Matcher:
         if category.timeout is not None:
             self.watch(entry, now)
         assigned = self._outbox.assigned
-        worker_id = worker.info.worker_id
+        worker_id = worker.worker_id
         if worker_id in assigned:
             assigned[worker_id].append(entry)
         else:
@@ -143,11 +146,11 @@ class Matcher:
             if following is not category:
                 category = following
                 allowed = 0 if category.breaker_key is not None else ahead_allowed(category.mean, category.timeout)
-                room = worker.info.slots + allowed - len(worker.inflight) - len(worker.foreign)
+                room = worker.slots + allowed - len(worker.inflight) - len(worker.foreign)
                 if sent == 0 and allowed == 0:
                     return None
                 if sent == 0 and room * 4 < allowed:
-                    del profile.spare[worker]  # full enough; its next report brings it back
+                    profile.spare_or_not(worker, False)  # full enough; its next report brings it back
                     return 0
                 if room > 0 and allowed > 0:
                     profile.sent_ahead(category.spec.priority)
@@ -175,8 +178,9 @@ class Matcher:
             back = {} if worker.recalling else dict.fromkeys([*free[len(free) // 2 :], *_overtaken(profile, queued)])
             if back:
                 worker.recalling = worker.stuck = worker.peculiar = True
-                profile.spare.pop(worker, None)
-                self._outbox.others.append(Recall(worker.info.worker_id, [entry.task_id for entry in back]))
+                if worker.spare:
+                    profile.spare_or_not(worker, False)
+                self._outbox.others.append(Recall(worker.worker_id, [entry.task_id for entry in back]))
             else:
                 # The others get their turn before this one is looked at again.
                 del self._roster.loaded[worker]

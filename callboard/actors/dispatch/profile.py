@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from callboard.actors.dispatch.pool import Pool
     from callboard.actors.dispatch.roster import WorkerRecord
 
-IdleKey = tuple[float, int]
-"""Since when a worker is idle, and as which it joined."""
+IdleKey = int
+"""Sorts idle workers: by the moment since when they are, and then by when they joined."""
+MOMENT = 1 << 42
+"""How many workers may join while keys tell the moments apart: more than there will ever be."""
 
 
 class Profile:
@@ -28,7 +30,7 @@ class Profile:
         self.present = 0  # workers that are connected and not leaving
         self.members = 0
         self.idle: Queue[IdleKey, WorkerRecord] = Queue()
-        self.spare: OrderedDict[WorkerRecord, None] = OrderedDict()  # busy workers to which something may be sent ahead
+        self.spare: OrderedDict[WorkerRecord, None] = OrderedDict()  # workers that may get more than they can run at once
         self.offers: Offers[Pool] = Offers()
         self.lowest: float = math.inf  # no priority of what waits at its workers is lower
         self.mixed = False  # something was sent behind what is less urgent
@@ -38,6 +40,14 @@ class Profile:
         """Whether something may wait at a worker before what is more urgent, be that there as well or ready."""
         first = self.offers.first()
         return self.mixed or (first is not None and first[0].priority > self.lowest)
+
+    def spare_or_not(self, worker: WorkerRecord, spare: bool) -> None:
+        """Something, or nothing (more), may be sent ahead to a worker."""
+        worker.spare = spare
+        if spare:
+            self.spare[worker] = None
+        else:
+            del self.spare[worker]
 
     def sent_ahead(self, priority: int) -> None:
         """Something of this priority waits at a worker, behind all that was sent there before."""

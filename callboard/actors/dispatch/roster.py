@@ -8,7 +8,7 @@ from itertools import islice
 
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.pool import Pools
-from callboard.actors.dispatch.profile import IdleKey, Profile
+from callboard.actors.dispatch.profile import MOMENT, IdleKey, Profile
 from callboard.actors.dispatch.requirement import Requirement, Skills, meets
 
 AHEAD_MICROS = 4000.0
@@ -31,8 +31,26 @@ class WorkerInfo:
     token: str | None = None
 
 
-class WorkerRecord:
-    """One incarnation of a worker: who it is, and what was sent to it, in the order in which it will begin.
+class Load:
+    """What a worker has, and where the roster has put it for that.
+
+    A base of its own, so that these fields lie side by side: of many workers each is far from anything the processor has at
+    hand when it is its turn.
+    """
+
+    __slots__ = ("idle_key", "inflight", "loaded", "peculiar", "profile", "slots", "spare")
+
+    idle_key: IdleKey | None  # its place among the idle of its profile
+    inflight: dict[str, Entry]  # by id, in the order in which it will begin
+    loaded: bool  # whether it has more than it can run at once
+    peculiar: bool
+    profile: Profile
+    slots: int
+    spare: bool  # whether it may get more than it can run at once
+
+
+class WorkerRecord(Load):
+    """One incarnation of a worker: who it is, and what was sent to it.
 
     ``foreign`` are attempts (fences by task id) that it has as well but that are not, or not yet, this record's: what
     was given to others while it was lost, and what it was given by an earlier manager. They take its slots all the same,
@@ -47,33 +65,36 @@ class WorkerRecord:
         "alone",
         "condemned",
         "foreign",
-        "idle_key",
-        "inflight",
         "info",
         "joined",
         "leaving",
         "lent",
+        "name",
         "parked",
-        "peculiar",
-        "profile",
         "recalling",
         "reserved",
         "since",
         "stuck",
+        "worker_id",
     )
 
     def __init__(self, info: WorkerInfo, profile: Profile, joined: int, since: float) -> None:
-        self.info = info
+        self.idle_key = None
+        self.inflight = {}
+        self.loaded = False
+        self.peculiar = False
         self.profile = profile
+        self.slots = info.slots
+        self.spare = False
+        self.info = info
+        self.worker_id = info.worker_id
+        self.name = info.name
         self.joined = joined
         self.since = since  # wall clock, for people
-        self.inflight: dict[str, Entry] = {}
         self.foreign: dict[str, int] = {}
         self._named: dict[str, tuple[int, int]] = {}
         self.parked: set[str] = set()  # tasks that wait for tasks and lend their slot
         self.lent: set[str] = set()  # the same of the foreign
-        self.idle_key: IdleKey | None = None
-        self.peculiar = False
         self.leaving = False
         self.alone: Entry | None = None  # the suspect that it runs, beside which nothing may run
         self.reserved = False  # gets nothing more until it is free for a suspect
@@ -84,7 +105,7 @@ class WorkerRecord:
     @property
     def open_slots(self) -> int:
         """Slots that nothing is running in or waiting for."""
-        return (self._slots if self.foreign or self.parked else self.info.slots) - len(self.inflight)
+        return (self._slots if self.foreign or self.parked else self.slots) - len(self.inflight)
 
     @property
     def closed(self) -> bool:
@@ -112,11 +133,11 @@ class WorkerRecord:
     @property
     def _slots(self) -> int:
         """How many of its own tasks it can run at once."""
-        return self.info.slots + len(self.parked) + len(self.lent) - len(self.foreign)
+        return self.slots + len(self.parked) + len(self.lent) - len(self.foreign)
 
     def is_running(self, entry: Entry) -> bool:
         """Whether a task that was sent here has begun, as far as the order of arrival tells."""
-        return len(self.inflight) + len(self.foreign) <= self.info.slots or entry in self.running()
+        return len(self.inflight) + len(self.foreign) <= self.slots or entry in self.running()
 
     def holds(self, task_id: str, fence: int) -> None:
         """The worker said that it has this attempt, after those that it has named before."""
@@ -153,6 +174,8 @@ class Roster:
         self.idle_profiles: dict[Profile, None] = {}
         self.expected: dict[str, tuple[str, dict[str, int]]] = {}  # local workers, started again whenever they end, by seat
         self._joined = 0
+        self._moment = 0.0
+        self._moments = 0
         self._changed = False  # whether the pools are to be put together anew
 
     def requirement(self, role: str | None, skills: Skills) -> Requirement:
@@ -203,7 +226,7 @@ class Roster:
             worker.joined = self._joined
             if worker.idle_key is not None:
                 worker.profile.idle.discard(worker.idle_key)
-                worker.idle_key = (now, worker.joined)
+                worker.idle_key = self._key(worker, now)
                 worker.profile.idle.add(worker.idle_key, worker)
 
     def leave(self, worker: WorkerRecord, now: float) -> None:
@@ -236,39 +259,50 @@ class Roster:
         self._changed = True
 
     def refresh(self, worker: WorkerRecord, now: float) -> None:
-        """Put the worker where its load belongs: among the idle, among those with room, or nowhere."""
+        """Put the worker where its load belongs: among the idle, the loaded, and those with room for more, or nowhere.
+
+        An idle one has room for more as well, so that a worker that gets one task for each that it has ended stays there.
+        """
         taken = len(worker.inflight)
         if worker.peculiar:
             open_slots, closed, stuck = worker.open_slots, worker.closed, worker.stuck
             worker.peculiar = worker.has_peculiarities()
         else:
-            open_slots, closed, stuck = worker.info.slots - taken, False, False
+            open_slots, closed, stuck = worker.slots - taken, False, False
+        profile = worker.profile
         if open_slots > 0 and not closed:
             if worker.idle_key is None:
-                self._rest(worker, now)
-            return
-        profile = worker.profile
-        if worker.idle_key is not None:
+                self._rest(worker, profile, now)
+        elif worker.idle_key is not None:
             profile.idle.discard(worker.idle_key)
             worker.idle_key = None
-            if not profile.idle:
+            if profile.idle.top is None:
                 self.idle_profiles.pop(profile, None)
-        if open_slots < 0 and taken:
-            self.loaded[worker] = None
-        elif worker in self.loaded:
-            del self.loaded[worker]
-        if taken < worker.info.slots + MAX_AHEAD and not stuck and not closed:
-            profile.spare[worker] = None
-        else:
-            profile.spare.pop(worker, None)
+        loaded = open_slots < 0 < taken
+        if loaded is not worker.loaded:
+            self._load(worker, loaded)
+        spare = taken < worker.slots + MAX_AHEAD and not stuck and not closed
+        if spare is not worker.spare:
+            profile.spare_or_not(worker, spare)
 
-    def _rest(self, worker: WorkerRecord, now: float) -> None:
-        profile = worker.profile
-        worker.idle_key = (now, worker.joined)
+    def _rest(self, worker: WorkerRecord, profile: Profile, now: float) -> None:
+        if profile.idle.top is None:
+            self.idle_profiles[profile] = None
+        worker.idle_key = self._key(worker, now)
         profile.idle.add(worker.idle_key, worker)
-        self.idle_profiles[profile] = None
-        self.loaded.pop(worker, None)
-        profile.spare.pop(worker, None)
+
+    def _key(self, worker: WorkerRecord, now: float) -> IdleKey:
+        if now != self._moment:
+            self._moment = now
+            self._moments += MOMENT
+        return self._moments + worker.joined
+
+    def _load(self, worker: WorkerRecord, loaded: bool) -> None:
+        worker.loaded = loaded
+        if loaded:
+            self.loaded[worker] = None
+        else:
+            del self.loaded[worker]
 
     def expects(self, requirement: Requirement) -> bool:
         """Whether a local worker, here or being started (again), could meet the requirement."""
