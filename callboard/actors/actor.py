@@ -128,18 +128,21 @@ class SocketActor(pykka.ThreadingActor):
         # Here and not in `on_receive`: pykka looks through its own kinds of messages first, of which mail is none.
         if type(message) is not Mail:
             return super()._handle_receive(message)  # type: ignore[no-untyped-call, unused-ignore]
-        if self._shut:
-            return None  # it stopped in another thread than the one that still had its hand in the mailbox
+        if not self._shut:  # else it stopped in another thread than the one that still had its hand in the mailbox
+            self.work(message)
+        return None
+
+    def work(self, mail: Mail) -> None:
+        """Deal with mail. In the actor's thread."""
         try:
-            if message.error is not None:
-                raise message.error
-            self.receive(message)
+            if mail.error is not None:
+                raise mail.error
+            self.receive(mail)
         except zmq.ContextTerminated:
             self.stop()
         except Exception:  # the actor's loop
             logger.exception("%s could not handle a message", type(self).__name__)
             time.sleep(0.001)  # so that an error that comes at once again does not take the whole machine
-        return None
 
     def on_stop(self) -> None:
         """Close."""

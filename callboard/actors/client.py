@@ -50,6 +50,22 @@ class Link(Protocol):
         ...
 
 
+class Lead(Protocol):
+    """Lets who waits for a task do what it waits for."""
+
+    def hand(self, submission: Submission) -> None:
+        """Hand over a task that somebody may wait for."""
+        ...
+
+    def attend(self) -> None:
+        """Somebody is to be told of a task's end in another way."""
+        ...
+
+    def wait(self, handle: TaskHandle, timeout: float | None) -> None:
+        """Work until the task has ended, or ``timeout`` seconds have passed, or it is for others to go on."""
+        ...
+
+
 class Sink(Protocol):
     """Has the outcomes of many tasks. Called in the delivering thread: must not block."""
 
@@ -79,6 +95,8 @@ class Client:
         self._backlog = Backlog(max_backlog)
         self._when_full = when_full
         self._link: Link | None = None
+        self.lead: Lead | None = None
+        """By which who waits for a task of this client may work for it."""
         self._reason = "the playground has not begun"
         self.max_payload = MAX_PAYLOAD
         self.errands = Errands("callboard-callbacks")
@@ -86,13 +104,14 @@ class Client:
 
     # -- life -------------------------------------------------------------------------------
 
-    def attach(self, link: Link) -> None:
+    def attach(self, link: Link, lead: Lead | None = None) -> None:
         """From now on tasks go this way."""
         self._link = link
+        self.lead = lead
 
     def detach(self, reason: str) -> None:
         """Take no more tasks."""
-        self._link = None
+        self._link = self.lead = None
         self._reason = reason
 
     def abandon(self, error: CallboardError) -> None:
@@ -138,7 +157,7 @@ class Client:
         if not self._is_plain(submission):
             self.packed(submission)
         handle = make(self, submission.task_id, submission.name)
-        self._enter(link, submission, handle)
+        self._enter(link, link.submit if self.lead is None else self.lead.hand, submission, handle)
         return handle
 
     def submit_to(self, taker: Taker, submission: Submission) -> None:
@@ -147,7 +166,8 @@ class Client:
             self._submit_sources(submission)
         if not self._is_plain(submission):
             self.packed(submission)
-        self._enter(self.link, submission, taker)
+        link = self.link
+        self._enter(link, link.submit, submission, taker)
 
     def _submit_sources(self, submission: Submission) -> None:
         # Through a row, not by recursion: tasks may be nested in each other's arguments a thousand deep.
@@ -219,17 +239,17 @@ class Client:
             payload = [part if memoryview(part).readonly else bytes(part) for part in payload]
         return pack(payload, self.max_payload, "a shared value")
 
-    def _enter(self, link: Link, submission: Submission, taker: TaskHandle | Taker) -> None:
+    def _enter(self, link: Link, send: Callable[[Submission], None], submission: Submission, taker: TaskHandle | Taker) -> None:
         task_id = submission.task_id
-        if not submission.given_id:
+        known = submission.given_id and task_id in self._open
+        if not known:
             self._open[task_id] = taker
-            link.submit(submission)
-            return
-        known = task_id in self._open
-        self._open.setdefault(task_id, taker)
         try:
-            link.submit_asking(submission)
-        except BaseException:
+            if submission.given_id:
+                link.submit_asking(submission)
+            else:
+                send(submission)
+        except BaseException:  # Ctrl-C, too: nobody has the handle then
             if not known:
                 self._open.pop(task_id, None)
             raise
@@ -243,6 +263,10 @@ class Client:
         self._backlog.wait(lambda: len(self._open), lambda: self._link is None)
         if self._link is None:
             raise PlaygroundClosed(f"{self._reason} while submit waited for room")
+
+    def holds(self, handle: TaskHandle) -> bool:
+        """Whether this is the handle of an open task, whose outcome the link is going to bring."""
+        return self._open.get(handle.task_id) is handle
 
     def takes(self, task: Submittable) -> bool:
         """Whether the task can be submitted now, and has no handle already, from having been submitted on another's account."""

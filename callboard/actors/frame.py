@@ -17,17 +17,19 @@ COPIED = 64 * 1024
 # Plain numbers: with an enumeration's members each operation is several calls.
 _AT_ONCE = int(zmq.DONTWAIT)
 _AND_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
-_EVENTS = int(zmq.EVENTS)
 _READABLE = int(zmq.POLLIN)
+
+
+_send = zmq.backend.Socket.send
+_poll = zmq.backend.zmq_poll
 
 
 def send_frames(socket: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
     """Send one message, or raise ``zmq.Again``: bytes, views of bytes, or frames that were received. The large are not copied."""
-    send = socket.send
     for frame in frames[:-1]:
-        send(frame, _AND_MORE, len(frame) < COPIED)
+        _send(socket, frame, _AND_MORE, len(frame) < COPIED)
     last = frames[-1]
-    send(last, _AT_ONCE, len(last) < COPIED)
+    _send(socket, last, _AT_ONCE, len(last) < COPIED)
 
 
 def receive_frames(socket: zmq.Socket[bytes]) -> list[zmq.Frame]:
@@ -43,4 +45,4 @@ def receive_frames(socket: zmq.Socket[bytes]) -> list[zmq.Frame]:
 
 def has_more(socket: zmq.Socket[bytes]) -> bool:
     """Whether another message waits."""
-    return bool(int(socket.get(_EVENTS)) & _READABLE)
+    return bool(_poll([(socket, _READABLE)], 0))

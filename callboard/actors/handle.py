@@ -12,6 +12,7 @@ import asyncio
 import concurrent.futures
 import functools
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED, PENDING
 from typing import TYPE_CHECKING, Any, Protocol
@@ -132,6 +133,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
         """Call ``fn(handle)`` when the task has ended: in a thread kept for callbacks, or at once if it has."""
         if getattr(fn, "__module__", None) == "asyncio.futures" and self._status is None:
             fn = self._client.chained(fn)  # by wrap_future, so that it is going to be awaited
+        self._be_told()
         with _gate:
             if self._status is None:
                 if self._callbacks is None:
@@ -142,6 +144,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
 
     def __await__(self) -> Generator[Any, None, TaskResult]:
         if self._status is None:
+            self._be_told()
             loop = asyncio.get_running_loop()
             waiter = loop.create_future()
             with _gate:
@@ -183,6 +186,7 @@ class TaskHandle(concurrent.futures.Future[Any]):
         @property
         def _waiters(self) -> list[Any]:
             if self._made_waiters is None:
+                self._be_told()
                 self._made_waiters = self._client.waiters()
             return self._made_waiters
 
@@ -201,6 +205,14 @@ class TaskHandle(concurrent.futures.Future[Any]):
     # -- inside -------------------------------------------------------------------------------
 
     def _block(self, timeout: float | None) -> None:
+        lead = self._client.lead
+        if lead is not None:
+            begun = time.monotonic()
+            lead.wait(self, timeout)
+            if self._status is not None:
+                return
+            if timeout is not None:
+                timeout -= time.monotonic() - begun
         # A bare lock and no condition: the sooner this thread sleeps, the sooner the one that delivers has the interpreter.
         lock = _allocate_lock()
         lock.acquire()
@@ -218,6 +230,12 @@ class TaskHandle(concurrent.futures.Future[Any]):
                 woken = lock.acquire(True, -1 if timeout is None else max(0.0, timeout))
         if not woken and self._status is None:
             raise concurrent.futures.TimeoutError(f"task {self.name!r} has not ended within {timeout:.4g} s")
+
+    def _be_told(self) -> None:
+        # In the thread that delivers, while the calling thread does not wait by `_block`.
+        lead = self._client.lead
+        if lead is not None:
+            lead.attend()
 
     def _task_result(self) -> TaskResult:
         told = self._told

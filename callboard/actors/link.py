@@ -17,6 +17,7 @@ from callboard.actors.announcement import announcement, split
 from callboard.actors.client import Client, waited
 from callboard.actors.dispatch.command import Notice
 from callboard.actors.dispatch.rule import Rule
+from callboard.actors.lead import Lead
 from callboard.actors.manager import TaskManager
 from callboard.actors.outbound import LOCAL
 from callboard.actors.peer import Endpoint, PeerActor, Versions
@@ -37,9 +38,10 @@ FLUSH_PATIENCE = 10.0
 class LocalLink:
     """To the manager of this process. Thread-safe."""
 
-    def __init__(self, manager: TaskManager, ref: pykka.ActorRef[TaskManager]) -> None:
+    def __init__(self, manager: TaskManager, ref: pykka.ActorRef[TaskManager], client: Client) -> None:
         self._manager = manager
         self._ref = ref
+        self.lead = Lead(manager, client)
         self.submit = manager.hand
         """Hand over a task: a deque's append, and a wake-up if the manager sleeps."""
 

@@ -1,6 +1,6 @@
 """A pykka inbox that waits on ZeroMQ sockets, plain descriptors and other threads at once.
 
-Local messages and remote frames come in through one door, so that one thread owns the sockets and nothing needs a lock.
+Local messages and remote frames come in through one door, so that one thread at a time has the sockets and nothing needs a lock.
 What has gathered since the last look comes out as one `Mail`; pykka's own envelopes (asks, proxies, stop) come out one
 by one, as pykka wants them.
 """
@@ -111,13 +111,16 @@ class Mailbox:
         items.append(envelope)
         if self._asleep:
             self._asleep = False
-            # The lock keeps the descriptor from being closed, and its number given away, under our hands.
-            with self._guard:
-                if not self._closed:
-                    self._wake.set()
+            self._rouse()
         return len(items)
 
     post = put
+
+    def _rouse(self) -> None:
+        # The lock keeps the descriptor from being closed, and its number given away, under our hands.
+        with self._guard:
+            if not self._closed:
+                self._wake.set()
 
     def empty(self) -> bool:
         """Whether nothing local waits."""
@@ -148,21 +151,22 @@ class Mailbox:
                 self._asleep = False
                 self._wake.close()
 
-    def get(self) -> Any:
-        """The next envelope or `Mail`. Never raises: pykka's loop would die of it, with everybody waiting."""
+    def get(self, until: float | None = None) -> Any:
+        """The next envelope or `Mail`; at ``until`` on the monotonic clock, if not earlier, an empty one. Never raises: pykka's loop
+        would die of it, with everybody waiting."""
         try:
-            return self._get()
+            return self._get(until)
         except Exception as error:  # the actor's loop: the actor decides what to do about it
             return Mail([], [], [], error)
 
-    def _get(self) -> Any:
+    def _get(self, until: float | None) -> Any:
         while True:
             if self._envelopes:
                 return self._envelopes.popleft()
             if self._closed:
                 self.drain()  # with what is no envelope nobody deals any more
                 return self._envelopes.popleft() if self._envelopes else Mail([], [], [])
-            readable = self._wait()
+            readable = self._wait(until)
             frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]] = []
             ready: list[int] = []
             for source, _ in readable:
@@ -177,12 +181,14 @@ class Mailbox:
             if items or frames or ready or not (readable or self._envelopes):
                 return Mail(items, frames, ready)
 
-    def _wait(self) -> list[tuple[Any, int]]:
+    def _wait(self, until: float | None) -> list[tuple[Any, int]]:
         """Wait for something to come; returns what is readable."""
         if self._items:
             return self._poller.poll(0)
         begun = time.monotonic()
         when = self.deadline()
+        if until is not None and (when is None or until < when):
+            when = until
         timeout = None if when is None else max(0.0, when - begun)
         if self._spin and (timeout is None or timeout > self._spin):
             found = self._look(begun + self._spin)

@@ -27,6 +27,7 @@ from callboard.actors.frame import send_frames
 from callboard.actors.gate import Gate
 from callboard.actors.inquiry import Inquiry
 from callboard.actors.keyring import Address, ServerKeys
+from callboard.actors.lead import LedMailbox
 from callboard.actors.mailbox import Mail
 from callboard.actors.outbound import LOCAL, Outbound
 from callboard.actors.publisher import Publisher
@@ -95,6 +96,15 @@ class TaskManager(SocketActor):
         self._next_probe = 0.0
         self._hurry = False  # the last step has not come to its end
 
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return LedMailbox()
+
+    @property
+    def led(self) -> LedMailbox:
+        """The inbox, as what it is."""
+        return self.actor_inbox  # type: ignore[return-value]
+
     # -- life -------------------------------------------------------------------------------
 
     def open(self) -> None:
@@ -113,6 +123,12 @@ class TaskManager(SocketActor):
                 drain.set_exception(error)
 
     # -- what comes in ------------------------------------------------------------------------
+
+    def _handle_receive(self, message: Any) -> Any:
+        answer = super()._handle_receive(message)
+        if self.led.sought and self.client is not None and not self.client.open_count:
+            self.led.step_aside()  # whoever waited will wait again, and can do this itself
+        return answer
 
     def receive(self, mail: Mail) -> None:
         """Take everything in, then decide once."""

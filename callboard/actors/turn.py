@@ -36,11 +36,11 @@ class TurnMailbox(Mailbox):
         self._closer: int | None = None
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
 
-    def get(self) -> Any:
+    def get(self, until: float | None = None) -> Any:
         """The next envelope or mail for who has the turn; others wait here until they get it."""
         me = threading.get_ident()
         if self._holder == me or self._wait_for_turn(me) or self._closer == me:
-            return super().get()
+            return super().get(until)
         return Mail([], [], [])
 
     def lend(self) -> None:

@@ -6,9 +6,11 @@ one big frame over a slow link outlives the heartbeat and cuts the connection, m
 
 from __future__ import annotations
 
+import functools
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import accumulate
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -155,11 +157,16 @@ def decode(frames: Sequence[Any]) -> tuple[AnyMessage, list[Packed]]:
 
 
 def _check_columns(message: Message) -> None:
-    if message.COLUMNS and len({len(getattr(message, column)) for column in message.COLUMNS}) > 1:
+    if message.COLUMNS and len(set(map(len, _columns_of(type(message))(message)))) > 1:
         raise WireError(f"the columns of {type(message).__name__} differ in length")
     outcomes = message.inputs if type(message) is Assign else message.outcomes if type(message) is Deliver else None
     if outcomes is not None:
         _check_columns(outcomes)
+
+
+@functools.cache
+def _columns_of(kind: type[Message]) -> Callable[[Message], tuple[Sized, ...]]:
+    return attrgetter(*kind.COLUMNS)
 
 
 def _cut(message: Carrier, frames: Sequence[Any]) -> list[Packed]:

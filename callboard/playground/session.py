@@ -68,8 +68,8 @@ class Session:
         atexit.register(self.kill)  # for who enters a block and never leaves it, as in a notebook
         settings = self._manager_settings()
         self.manager, ref = TaskManager.launch(settings, self.client)
-        self.link = LocalLink(self.manager, ref)
-        self.client.attach(self.link)
+        self.link = LocalLink(self.manager, ref, self.client)
+        self.client.attach(self.link, self.link.lead)
         if settings.address is not None and settings.keys is not None:
             self.left = announce(settings.address, settings.keys, keep=self.settings.key_file is None)
         if self.zygote is not None:
