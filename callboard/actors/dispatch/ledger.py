@@ -52,9 +52,8 @@ class Ledger:
         waiting = self.awaited.get(entry.task_id) if self.awaited else None
         if waiting:
             entry.dependents = list(waiting)
-        known = [self.entries.get(task_id) for task_id in entry.dependencies] if entry.dependencies else []
-        if waiting or entry.rare is not NOTHING_RARE or entry in known:  # others have no way back to them
-            circle = self.levels.place(entry, known)
+        if waiting or entry.rare is not NOTHING_RARE or entry.task_id in entry.dependencies:  # others have no way back to them
+            circle = self.levels.place(entry)
             if circle is not None:
                 del self.entries[entry.task_id]
                 if submission is not None:
@@ -63,12 +62,15 @@ class Ledger:
         self.open += 1
         if waiting:
             del self.awaited[entry.task_id]
-        return self._wire(entry, known) if known else None
+        return self._wire(entry) if entry.dependencies else None
 
-    def _wire(self, entry: Entry, known: Sequence[Entry | None]) -> Entry | None:
+    def _wire(self, entry: Entry) -> Entry | None:
         broken = None
+        entries = self.entries
+        inputs = []
         level = entry.level  # see `level`: no lower than what it waits for, which is all there is to it where nobody waits yet
-        for task_id, needed in zip(entry.dependencies, known, strict=True):
+        for task_id in entry.dependencies:
+            needed = entries.get(task_id)
             if needed is None:
                 self.awaited.setdefault(task_id, {})[entry] = None
                 entry.waiting_for += 1
@@ -81,10 +83,13 @@ class Ledger:
                 else:
                     needed.dependents.append(entry)
             else:
-                _use(needed, entry)
+                needed.users += 1
+                inputs.append(needed)
                 if needed.status is not COMPLETED or needed.output is None:
                     broken = broken or needed
         entry.level = level
+        if inputs:
+            entry.inputs = inputs
         return broken
 
     def broken(self, entry: Entry) -> Entry | None:
@@ -106,8 +111,12 @@ class Ledger:
             return ()
         dependents = [dependent for dependent in entry.dependents if dependent.status not in FINAL]
         entry.dependents = None
+        entry.users = len(dependents)
         for dependent in dependents:
-            _use(entry, dependent)
+            if dependent.inputs is None:
+                dependent.inputs = [entry]
+            else:
+                dependent.inputs.append(entry)
         if not dependents:
             self._recent.append(entry)
         return dependents
@@ -177,12 +186,3 @@ class Ledger:
     def unknown_ids(self, entry: Entry) -> list[str]:
         """The ids that a task waits for and that nobody has submitted."""
         return [task_id for task_id in entry.dependencies if task_id not in self.entries]
-
-
-def _use(needed: Entry, user: Entry) -> None:
-    """An open task depends on an ended one."""
-    needed.users += 1
-    if user.inputs is None:
-        user.inputs = [needed]
-    else:
-        user.inputs.append(needed)

@@ -8,7 +8,7 @@ and ends after so many steps; what it has not settled is settled by raising the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from callboard.actors.dispatch.entry import NOTHING_RARE, Entry
 from callboard.messages.status import FINAL
@@ -23,12 +23,12 @@ class Levels:
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = entries
 
-    def place(self, entry: Entry, known: Iterable[Entry | None]) -> list[str] | None:
-        """Give a new task that others may wait for already, and of whose dependencies these are known, its level; returns
-        the circle that it would close, each depending on the next, or None."""
+    def place(self, entry: Entry) -> list[str] | None:
+        """Give a new task that others may wait for already its level; returns the circle that it would close, each depending
+        on the next, or None."""
         if entry.task_id in entry.dependencies:
             return [entry.task_id, entry.task_id]
-        sources = self._open(entry, known)
+        sources = self._before(entry)
         if next(self._after(entry), None) is None:
             # Nobody waits for it, so there is no way back to it.
             for source in sources:
@@ -95,9 +95,7 @@ class Levels:
 
     def _before(self, entry: Entry) -> list[Entry]:
         """What an open task waits for."""
-        return self._open(entry, map(self._entries.get, entry.dependencies))
-
-    def _open(self, entry: Entry, known: Iterable[Entry | None]) -> list[Entry]:
+        known = map(self._entries.get, entry.dependencies)
         found = [needed for needed in known if needed is not None and needed.status not in FINAL]
         rare = entry.rare
         if rare is not NOTHING_RARE:

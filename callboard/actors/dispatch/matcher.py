@@ -152,7 +152,7 @@ class Matcher:
                 if sent == 0 and room * 4 < allowed:
                     profile.spare_or_not(worker, False)  # full enough; its next report brings it back
                     return 0
-                if room > 0 and allowed > 0:
+                if room > 0 and allowed > 0 and category.spec.priority != profile.lowest:
                     profile.sent_ahead(category.spec.priority)
             if room <= 0 or allowed == 0:
                 break
