@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from callboard.actors.backlog import DEFAULT_BACKLOG, Backlog
 from callboard.actors.ended import Ended
@@ -16,6 +16,7 @@ from callboard.actors.errand import Errands
 from callboard.actors.forerunner import Forerunners
 from callboard.actors.handle import Outcome, TaskHandle, settle_all
 from callboard.actors.label import check_labels
+from callboard.actors.party import Lead, Link, Sink, Taker
 from callboard.messages.codec import Packed, pack
 from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClosed
 from callboard.messages.limit import MAX_PAYLOAD
@@ -28,58 +29,6 @@ WhenFull = Literal["wait", "raise"]
 H = TypeVar("H", bound=TaskHandle)
 MAX_ASKED = 10_000
 """Ids in one question."""
-
-
-class Link(Protocol):
-    """The way to a manager."""
-
-    def submit(self, submission: Submission) -> None:
-        """Send a task; its outcome comes to the client's `deliver`. Never blocks."""
-        ...
-
-    def submit_asking(self, submission: Submission) -> None:
-        """Send a task and wait until it is accepted; raises why it was not."""
-        ...
-
-    def ask(self, what: str, arguments: dict[str, Any]) -> Any:
-        """Ask the manager something and wait for the answer."""
-        ...
-
-    def say(self, topic: str, data: dict[str, Any]) -> None:
-        """Publish an event."""
-        ...
-
-
-class Lead(Protocol):
-    """Lets who waits for a task do what it waits for."""
-
-    def hand(self, submission: Submission) -> None:
-        """Hand over a task that somebody may wait for."""
-        ...
-
-    def attend(self) -> None:
-        """Somebody is to be told of a task's end in another way."""
-        ...
-
-    def wait(self, handle: TaskHandle, timeout: float | None) -> None:
-        """Work until the task has ended, or ``timeout`` seconds have passed, or it is for others to go on."""
-        ...
-
-
-class Sink(Protocol):
-    """Has the outcomes of many tasks. Called in the delivering thread: must not block."""
-
-    def wake(self) -> None:
-        """Some have ended; once for all that ended together."""
-        ...
-
-
-class Taker(Protocol):
-    """Takes the outcome of a task in place of a handle."""
-
-    def keep(self, outcome: Outcome) -> Sink:
-        """It has ended; returns who is to be woken. Called in the delivering thread: must not block."""
-        ...
 
 
 class Client:
