@@ -165,7 +165,12 @@ class Task(Hooks, Declared):
 
     def submission(self) -> Submission:
         """What travels of this task: the first time under its ``id``, then under fresh ones (a given id stays)."""
-        return self._submission_as(self._submission_id())
+        fresh = fresh_id()
+        fields = self.__dict__
+        # setdefault is atomic: of two threads that submit one object, one alone gets the object's own id.
+        if fields.setdefault("_sent_as", fresh) is fresh:
+            return self._submission_as(fields.setdefault("id", fresh))
+        return self._submission_as(str(self.id) if self._given_id else fresh)
 
     def first_submission(self) -> Submission | None:
         """The same, but None when the task was submitted before: what names it as a dependency need not do it again."""
@@ -249,14 +254,6 @@ class Task(Hooks, Declared):
         return bind(self.signature(), self.requires, self.rebind, self.inject, self._label())
 
     # -- inside ----------------------------------------------------------------------------------
-
-    def _submission_id(self) -> str:
-        fresh = fresh_id()
-        fields = self.__dict__
-        # setdefault is atomic: of two threads that submit one object, one alone gets the object's own id.
-        if fields.setdefault("_sent_as", fresh) is fresh:
-            return fields.setdefault("id", fresh)  # type: ignore[no-any-return]
-        return str(self.id) if self._given_id else fresh
 
     def _submission(self, task_id: str, spec: TaskSpec, payload: Any, code: Code | None, shares: tuple[str, ...]) -> Submission:
         fallback = self.fallback
