@@ -57,7 +57,7 @@ class Dispatcher:
         self._matcher = Matcher(self.roster, self.outbox, self.agenda, self._admit, self._setbacks.overdue, fences)
         self._isolation = Isolation(self.roster, self._admit, self._matcher.assign)
         self._backlog = Backlog(self.agenda, self._isolation, self._shortage.expire)
-        self.endings = Endings(self.ledger, self.outbox, self._setbacks.make_ready, self._backlog.discard, max_chain)
+        self.endings = Endings(self.ledger, self.outbox, self._backlog.add, self._backlog.discard, max_chain)
         self._shortage.attach(self._backlog, self.endings)
         self._setbacks.attach(self._backlog, self.endings)
         self._attendance = Attendance(

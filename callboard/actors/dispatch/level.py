@@ -95,8 +95,12 @@ class Levels:
 
     def _before(self, entry: Entry) -> list[Entry]:
         """What an open task waits for."""
-        known = map(self._entries.get, entry.dependencies)
-        found = [needed for needed in known if needed is not None and needed.status not in FINAL]
+        entries = self._entries
+        found = []
+        for task_id in entry.dependencies:
+            needed = entries.get(task_id)
+            if needed is not None and needed.status not in FINAL:
+                found.append(needed)
         rare = entry.rare
         if rare is not NOTHING_RARE:
             found += [other for other in (rare.leader, rare.stand_in) if other is not None and not other.final]
