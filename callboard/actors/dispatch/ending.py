@@ -14,7 +14,7 @@ from callboard.actors.dispatch.twin import Twins
 from callboard.messages.codec import pack
 from callboard.messages.errors import CallboardError, CircuitOpen, OutputReleased
 from callboard.messages.failure import Failure
-from callboard.messages.status import TaskStatus
+from callboard.messages.status import FINAL, TaskStatus
 from callboard.messages.task import Submission
 
 PENDING, RUNNING, COMPLETED = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.COMPLETED
@@ -160,6 +160,8 @@ class Endings:
     def _release(self, dependents: Sequence[Entry], entry: Entry, now: float) -> None:
         completed = entry.status is COMPLETED
         for dependent in dependents:
+            if dependent.status in FINAL:
+                continue
             if completed:
                 dependent.waiting_for -= 1
                 if dependent.waiting_for == 0 and dependent.status is PENDING and not dependent.rare.replaced:

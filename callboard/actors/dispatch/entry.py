@@ -107,10 +107,10 @@ class Node:
     from anything the processor has at hand.
     """
 
-    __slots__ = ("dependents", "inputs", "level", "status", "users", "waiting_for")
+    __slots__ = ("dependencies", "dependents", "level", "status", "users", "waiting_for")
 
-    dependents: list[Entry] | None  # open tasks that wait for it
-    inputs: list[Entry] | None  # the records of those of its dependencies that have ended
+    dependencies: tuple[str, ...]  # each id once; none when the task has ended
+    dependents: list[Entry] | None  # who waits for it
     level: int  # see `level`
     status: TaskStatus
     users: int  # when it has ended: open tasks that depend on it, so that its output is still needed
@@ -125,7 +125,6 @@ class Entry(Node):
         "cancelling",
         "category",
         "client",
-        "dependencies",
         "error",
         "failure",
         "failures",
@@ -148,8 +147,8 @@ class Entry(Node):
     def __init__(
         self, submission: Submission, client: str, category: Category, sequence: int, submitted: int, rare: Rare = NOTHING_RARE
     ) -> None:
+        self.dependencies = submission.dependencies if _differ(submission.dependencies) else tuple(dict.fromkeys(submission.dependencies))
         self.dependents = None
-        self.inputs = None
         self.level = 0
         self.status = PENDING
         self.users = 0
@@ -160,7 +159,6 @@ class Entry(Node):
         # The rest of it is kept only where there is any, which is seldom, and until the task has ended.
         self.submission: Submission | None = submission if _says_more(submission) else None
         self.client = client
-        self.dependencies = submission.dependencies if _differ(submission.dependencies) else tuple(dict.fromkeys(submission.dependencies))
         self.category = category
         self.order = sequence - category.head_start
         self.submitted = submitted

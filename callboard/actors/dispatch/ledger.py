@@ -67,7 +67,6 @@ class Ledger:
     def _wire(self, entry: Entry) -> Entry | None:
         broken = None
         entries = self.entries
-        inputs = []
         level = entry.level  # see `level`: no lower than what it waits for, which is all there is to it where nobody waits yet
         for task_id in entry.dependencies:
             needed = entries.get(task_id)
@@ -84,12 +83,9 @@ class Ledger:
                     needed.dependents.append(entry)
             else:
                 needed.users += 1
-                inputs.append(needed)
                 if needed.status is not COMPLETED or needed.output is None:
                     broken = broken or needed
         entry.level = level
-        if inputs:
-            entry.inputs = inputs
         return broken
 
     def broken(self, entry: Entry) -> Entry | None:
@@ -98,7 +94,7 @@ class Ledger:
         return next((needed for needed in known if needed is not None and needed.final and needed.status is not COMPLETED), None)
 
     def end(self, entry: Entry) -> Sequence[Entry]:
-        """An open task has ended: remember it within bounds; returns those that waited for it and are open."""
+        """An open task has ended: remember it within bounds; returns those that waited for it."""
         self.open -= 1
         entry.payload = None
         if entry.submission is not None:
@@ -109,35 +105,31 @@ class Ledger:
         if entry.dependents is None:
             self._recent.append(entry)
             return ()
-        dependents = [dependent for dependent in entry.dependents if dependent.status not in FINAL]
+        # One that was skipped a moment ago still has its dependencies, and will take itself from the users as it ends.
+        dependents = [dependent for dependent in entry.dependents if dependent.dependencies]
         entry.dependents = None
         entry.users = len(dependents)
-        for dependent in dependents:
-            if dependent.inputs is None:
-                dependent.inputs = [entry]
-            else:
-                dependent.inputs.append(entry)
         if not dependents:
             self._recent.append(entry)
         return dependents
 
     def _unwire(self, entry: Entry) -> None:
-        for needed in entry.inputs or ():
-            needed.users -= 1
-            if not needed.users:
-                self._recent.append(needed)
-        entry.inputs = None
-        if self.awaited:
-            for task_id in entry.dependencies:
+        entries = self.entries
+        for task_id in entry.dependencies:
+            needed = entries.get(task_id)
+            if needed is None:
                 self._await_no_more(task_id, entry)
+            elif needed.status in FINAL:
+                needed.users -= 1
+                if not needed.users:
+                    self._recent.append(needed)
         entry.dependencies = ()
 
     def _await_no_more(self, task_id: str, entry: Entry) -> None:
-        waiting = self.awaited.get(task_id)
-        if waiting is not None:
-            waiting.pop(entry, None)
-            if not waiting:
-                del self.awaited[task_id]
+        waiting = self.awaited[task_id]
+        del waiting[entry]
+        if not waiting:
+            del self.awaited[task_id]
 
     def tidy(self) -> None:
         """A step is over: let go of what is beyond the bounds, but not yet of what this step told its clients."""

@@ -7,9 +7,10 @@ import pytest
 from callboard.actors.dispatch.ledger import Ledger
 from callboard.messages.errors import UnknownTask
 from callboard.messages.status import TaskStatus
+from callboard.messages.wire import Ending
 from tests.actors.dispatch.board import Board, task
 
-PENDING, COMPLETED = TaskStatus.PENDING, TaskStatus.COMPLETED
+PENDING, COMPLETED, SKIPPED = TaskStatus.PENDING, TaskStatus.COMPLETED, TaskStatus.SKIPPED
 
 
 def run_all(board: Board, limit: int = 100_000) -> list[str]:
@@ -50,6 +51,17 @@ def test_a_diamond() -> None:
     board.submit(task("end", "left", "right"), task("left", "start"), task("right", "start"), task("start"))
     assert run_all(board) == ["start", "left", "right", "end"]
     assert all(entry.users == 0 for entry in board.dispatcher.ledger.entries.values())
+
+
+@pytest.mark.parametrize("order", ["end left right", "left end right", "left right end", "right end left"])
+def test_nobody_is_counted_among_the_users_of_what_was_skipped_together(order: str) -> None:
+    board = Board()
+    board.worker("ada")
+    needs = {"left": ["start"], "right": ["start", "left"], "end": ["start", "left", "right"]}
+    board.submit(task("start"), *(task(name, *needs[name]) for name in order.split()))
+    board.report("start", Ending.FAILED)
+    assert board.status("left", "right", "end") == [SKIPPED, SKIPPED, SKIPPED]
+    assert all(entry.final and entry.users == 0 for entry in board.dispatcher.ledger.entries.values())
 
 
 def test_a_dependency_named_twice_counts_once() -> None:
