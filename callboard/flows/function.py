@@ -242,15 +242,24 @@ class Call:
         return cls(pattern.spec(code), code, pattern.name, f"an argument of {pattern.name!r}")
 
     def submission(self, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
-        """What travels of a call that waits for no other task. Raises `CannotPickle`."""
+        """What travels of a call; it waits for the Tasks among its arguments. Raises `CannotPickle`."""
         if not args and not kwargs:
             return Submission(task_id, self.name, self.spec, _NO_ARGUMENTS, (), self.code)
         values = (*args, *kwargs.values()) if kwargs else args
         for value in values:
             if not is_plain(value):
-                payload = dumps((args, kwargs, {}), self.what)
-                return Submission(task_id, self.name, self.spec, payload, (), self.code, shares=shared_in(values))
+                return self._submission_with(values, task_id, args, kwargs)
         return Submission(task_id, self.name, self.spec, pickle.dumps((args, kwargs, {}), 5), (), self.code)
+
+    def _submission_with(self, values: tuple[Any, ...], task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
+        shares = shared_in(values)
+        sources = tuple([value for value in values if isinstance(value, Task)])
+        dependencies: tuple[str, ...] = ()
+        if sources:
+            dependencies = tuple(dict.fromkeys(source.id for source in sources))
+            args, kwargs = _with_references(args, kwargs)
+        payload = dumps((args, kwargs, {}), self.what)
+        return Submission(task_id, self.name, self.spec, payload, dependencies, self.code, shares=shares, sources=sources)
 
 
 _NO_ARGUMENTS = pickle.dumps(((), {}, {}), 5)
@@ -260,20 +269,14 @@ _calls: dict[int, tuple[weakref.ref[Any], Call]] = {}
 
 
 def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
-    """What travels of the call ``function(*args, **kwargs)``; what depends on the function alone is made once. Thread-safe."""
+    """What travels of the call ``function(*args, **kwargs)``, under a fresh id."""
+    return call_of(function).submission(fresh_id(), args, kwargs)
+
+
+def call_of(function: Callable[..., Any]) -> Call:
+    """What all calls of the function share, made once if it `lasts`. Thread-safe."""
     known = _calls.get(id(function))
-    call = known[1] if known is not None and known[0]() is function else _remember(function)
-    for value in (*args, *kwargs.values()) if kwargs else args:
-        if isinstance(value, Task):
-            break
-    else:
-        return call.submission(fresh_id(), args, kwargs)
-    sources = tuple(value for value in (*args, *kwargs.values()) if isinstance(value, Task))
-    dependencies = tuple(dict.fromkeys(source.id for source in sources))
-    shares = shared_in((*args, *kwargs.values()))
-    args, kwargs = _with_references(args, kwargs)
-    payload = dumps((args, kwargs, {}), call.what)
-    return Submission(fresh_id(), call.name, call.spec, payload, dependencies, call.code, shares=shares, sources=sources)
+    return known[1] if known is not None and known[0]() is function else _remember(function)
 
 
 def _remember(function: Callable[..., Any]) -> Call:

@@ -11,11 +11,13 @@ from typing import Any, ParamSpec, TypeVar
 
 from callboard.actors.client import Client
 from callboard.actors.handle import TaskHandle, Told, build_result
-from callboard.flows.function import call_submission
+from callboard.flows.function import Call, call_of
+from callboard.messages.code import lasts
 from callboard.messages.codec import load
 from callboard.messages.errors import CallboardError
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
+from callboard.messages.task import fresh_id
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -126,7 +128,7 @@ class PlaygroundExecutor(concurrent.futures.Executor):
         """Run ``fn(*args, **kwargs)`` on a worker. RuntimeError after `shutdown`."""
         if self._shut:
             raise RuntimeError(_SHUT)
-        return self._client.submit_made(call_submission(fn, args, kwargs), ExecutorFuture)
+        return self._client.submit_made(call_of(fn).submission(fresh_id(), args, kwargs), ExecutorFuture)
 
     def map(
         self,
@@ -148,10 +150,14 @@ class PlaygroundExecutor(concurrent.futures.Executor):
         return self._results(first, None if buffersize is None else futures, until)
 
     def _submitted(self, fn: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[ExecutorFuture]:
+        call: Call | None = None
+        lasting = lasts(fn)
         for args in calls:
             if self._shut:
                 raise RuntimeError(_SHUT)
-            yield self._client.submit_made(call_submission(fn, args, {}), ExecutorFuture)
+            if call is None or not lasting:
+                call = call_of(fn)
+            yield self._client.submit_made(call.submission(fresh_id(), args, {}), ExecutorFuture)
 
     def _results(self, futures: deque[ExecutorFuture], later: Iterator[ExecutorFuture] | None, until: float | None) -> Iterator[Any]:
         try:
