@@ -30,10 +30,13 @@ class Backlog:
         """The task can run: it waits for nothing but a worker."""
         category = entry.category
         requirement = category.requirement
-        requirement.add(entry)
         self._grown[requirement] = None
         if entry.rare.suspect:
+            requirement.suspects[entry] = None
             self._isolation.requirements[requirement] = None
+        else:
+            requirement.ready += 1
+            requirement.pool.put(entry)
         if category.expires_in is not None:
             requirement.waiting[entry] = None
             self._agenda.arm(entry, now + category.expires_in, self._expire)

@@ -147,7 +147,10 @@ class Entry(Node):
     def __init__(
         self, submission: Submission, client: str, category: Category, sequence: int, submitted: int, rare: Rare = NOTHING_RARE
     ) -> None:
-        self.dependencies = submission.dependencies if _differ(submission.dependencies) else tuple(dict.fromkeys(submission.dependencies))
+        dependencies = submission.dependencies
+        if len(dependencies) > 1 and len(set(dependencies)) < len(dependencies):
+            dependencies = tuple(dict.fromkeys(dependencies))
+        self.dependencies = dependencies
         self.dependents = None
         self.level = 0
         self.status = PENDING
@@ -157,7 +160,8 @@ class Entry(Node):
         self.name = submission.name
         self.payload: Payload | Large | None = submission.payload  # until it has ended
         # The rest of it is kept only where there is any, which is seldom, and until the task has ended.
-        self.submission: Submission | None = submission if _says_more(submission) else None
+        says_more = submission.fallback is not None or submission.idempotency_key is not None or submission.shares
+        self.submission: Submission | None = submission if says_more else None
         self.client = client
         self.category = category
         self.order = sequence - category.head_start
@@ -197,11 +201,3 @@ class Entry(Node):
         if self.status is RUNNING and self.worker is not None and not self.worker.is_running(self):
             return PENDING
         return self.status
-
-
-def _differ(ids: tuple[str, ...]) -> bool:
-    return len(ids) < 2 or len(ids) == len(set(ids))
-
-
-def _says_more(submission: Submission) -> bool:
-    return bool(submission.fallback is not None or submission.idempotency_key is not None or submission.shares)

@@ -67,7 +67,7 @@ class Intake:
             return
         if key is not None and self._endings.follow(entry, key, now):
             return
-        if len(self._strays) and self._claim(entry, now):
+        if (self._strays.running or self._strays.orphans) and self._claim(entry, now):
             return
         if entry.waiting_for == 0:
             self._backlog.add(entry, now)

@@ -85,14 +85,6 @@ class Requirement:
         """Whether any present worker could take such a task."""
         return any(profile.present for profile in self.met_by)
 
-    def add(self, entry: Entry) -> None:
-        """Put a task among the ready."""
-        if entry.rare.suspect:
-            self.suspects[entry] = None
-            return
-        self.ready += 1
-        self.pool.put(entry)
-
     def discard(self, entry: Entry) -> None:
         """Take a task out of the ready, if it is there."""
         self.waiting.pop(entry, None)

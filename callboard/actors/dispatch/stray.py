@@ -27,27 +27,27 @@ class Strays:
     """Attempts by task id, the oldest let go when there are too many."""
 
     def __init__(self) -> None:
-        self._running: OrderedDict[str, tuple[str, int]] = OrderedDict()
-        self._ended: OrderedDict[str, Orphan] = OrderedDict()
+        self.running: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self.orphans: OrderedDict[str, Orphan] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
-        return len(self._running) + len(self._ended)
+        return len(self.running) + len(self.orphans)
 
     def runs(self, task_id: str, worker_id: str, fence: int) -> None:
         """A worker has this attempt."""
-        self._running[task_id] = worker_id, fence
-        if len(self._running) > MAX_STRAYS:
-            self._running.popitem(last=False)
+        self.running[task_id] = worker_id, fence
+        if len(self.running) > MAX_STRAYS:
+            self.running.popitem(last=False)
 
     def runner(self, task_id: str) -> tuple[str, int] | None:
         """Who has an attempt of the task, which is then no longer a stray."""
-        return self._running.pop(task_id, None)
+        return self.running.pop(task_id, None)
 
     def gone(self, task_id: str, worker_id: str) -> bool:
         """The worker no longer has the attempt; whether it was a stray."""
-        if task_id in self._running and self._running[task_id][0] == worker_id:
-            del self._running[task_id]
+        if task_id in self.running and self.running[task_id][0] == worker_id:
+            del self.running[task_id]
             return True
         return False
 
@@ -65,14 +65,14 @@ class Strays:
             failures=_first(report.failures, row),
             again=_first(report.again, row),
         )
-        self._ended[task_id] = Orphan(worker_name, single, output)
+        self.orphans[task_id] = Orphan(worker_name, single, output)
         self._bytes += size_of(output)
-        while len(self._ended) > MAX_STRAYS or self._bytes > MAX_BYTES:
-            self._bytes -= size_of(self._ended.popitem(last=False)[1].output)
+        while len(self.orphans) > MAX_STRAYS or self._bytes > MAX_BYTES:
+            self._bytes -= size_of(self.orphans.popitem(last=False)[1].output)
 
     def result(self, task_id: str) -> Orphan | None:
         """How an attempt of the task ended, which is then no longer an orphan."""
-        orphan = self._ended.pop(task_id, None)
+        orphan = self.orphans.pop(task_id, None)
         if orphan is not None:
             self._bytes -= size_of(orphan.output)
         return orphan
