@@ -97,7 +97,7 @@ class FunctionTask(Task):
         fields = self.__dict__
         maker: Maker | None = fields.get("_made_by")
         if maker is not None:
-            return maker.call().submission(task_id, fields["args"], fields["kwargs"])
+            return (maker.captured or maker.capture()).submission(task_id, fields["args"], fields["kwargs"])
         # The function's code and the arguments, with a `Reference` in place of each Task.
         code = capture(self.function, self._label())
         kwargs = self.kwargs
@@ -154,7 +154,8 @@ class Maker:
         self._fields = dict(vars(self.pattern))
         if not self._fields.keys() & _OWN:
             self._fields["_made_by"] = self
-        self._call: Call | None = None
+        self.captured: Call | None = None
+        """What `capture` has made, where it need not be made anew for each task."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> FunctionTask:
         """A task that calls the function with these arguments.
@@ -172,13 +173,11 @@ class Maker:
         fields["kwargs"] = kwargs
         return made
 
-    def call(self) -> Call:
-        """What all these tasks share when they travel."""
-        call = self._call
-        if call is None:
-            call = Call.of(self.pattern)
-            if lasts(self.function):
-                self._call = call
+    def capture(self) -> Call:
+        """What all these tasks share when they travel, as it is now."""
+        call = Call.of(self.pattern)
+        if lasts(self.function):
+            self.captured = call
         return call
 
     def __reduce__(self) -> tuple[Any, ...]:

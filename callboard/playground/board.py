@@ -82,7 +82,10 @@ class Board:
         """
         _check_task(task)
         if wait_for_completion:
-            awaited = self._the_sinks().submit(task)
+            sinks = self._sinks
+            if sinks is None:
+                raise PlaygroundClosed(_NOT_BEGUN)
+            awaited = sinks.submit(task)
             if awaited is not None:  # there is no loop yet in asyncio.run(stage.add_and_execute_task(...))
                 return awaited  # type: ignore[return-value]  # which is registered as a Coroutine
         return self._execute(task, wait_for_completion)
@@ -240,11 +243,6 @@ class Board:
         if self._client is None:
             raise PlaygroundClosed(_NOT_BEGUN)
         return self._client
-
-    def _the_sinks(self) -> LoopSinks:
-        if self._sinks is None:
-            raise PlaygroundClosed(_NOT_BEGUN)
-        return self._sinks
 
     def _the_link(self) -> LocalLink | ClientLink:
         if self._link is None:
