@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import inspect
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ from callboard.actors.crew import Crew
 from callboard.actors.processor import handle
 from callboard.actors.request import ProcessRequest
 from callboard.messages.argument import Reference, all_swapped
+from callboard.messages.awaiting import is_awaitable
 from callboard.messages.code import restore
 from callboard.messages.codec import load, pack
 from callboard.messages.context import current
@@ -133,7 +133,7 @@ class Execution:
             request.fill(inputs, metadata)
             value = handle(self._worker, request, attempt.submitted)
             outcome = None
-        if inspect.isawaitable(value):
+        if is_awaitable(value):
             value = outcome = self.crew.wait_for(self._awaited(value), attempt)
         return self._interpret(value if outcome is None else outcome)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from callboard.actors.handle import TaskHandle
     from callboard.actors.manager import TaskManager
 
-PATIENCE = 0.001
+PATIENCE = 0.002
 """Seconds after which the actor's thread takes the turn that nobody has had meanwhile, or waits for who has had it for so long."""
 HEADROOM = 300
 """Frames that must be left on the stack of a thread that leads."""

@@ -20,6 +20,8 @@ import zmq
 
 from callboard.actors.frame import has_more, receive_frames
 
+_poll = zmq.backend.zmq_poll  # what a `zmq.Poller` calls
+
 DRAIN = 256
 """Messages taken from one socket at a look."""
 SPIN_SECONDS = 0.0002
@@ -100,6 +102,7 @@ class Mailbox:
         self._poller.register(self._wake.fd, zmq.POLLIN)
         self._sockets: dict[Any, zmq.Socket[bytes]] = {}
         self._spin = 0.0
+        self._crowded = False  # something was there at once, so that there may be more of it
         self.deadline: Callable[[], float | None] = lambda: None
         """When to return an empty mail at the latest (on the monotonic clock), so that the actor can look at its timers."""
 
@@ -184,7 +187,8 @@ class Mailbox:
     def _wait(self, until: float | None) -> list[tuple[Any, int]]:
         """Wait for something to come; returns what is readable."""
         if self._items:
-            return self._poller.poll(0)
+            self._crowded = True
+            return _poll(self._poller.sockets, 0)
         begun = time.monotonic()
         when = self.deadline()
         if until is not None and (when is None or until < when):
@@ -198,25 +202,27 @@ class Mailbox:
         if self._items:
             self._asleep = False
             return []
-        readable = self._poller.poll(None if timeout is None else math.ceil(timeout * 1000.0))
-        self._asleep = False
+        readable = _poll(self._poller.sockets, -1 if timeout is None else math.ceil(timeout * 1000.0))
+        self._asleep = self._crowded = False
         self._spin = SPIN_SECONDS if readable and time.monotonic() - begun < 4 * SPIN_SECONDS else 0.0
         return readable
 
     def _look(self, until: float) -> list[tuple[Any, int]] | None:
-        poll = self._poller.poll
+        sources = self._poller.sockets
+        self._crowded = True
         while time.monotonic() < until:
             os.sched_yield()  # ZeroMQ's own thread may want this very processor to bring what is waited for
-            readable = poll(0)
+            readable = _poll(sources, 0)
             if readable or self._items:
                 return readable
+            self._crowded = False
         return None
 
     def _receive(self, source: zmq.Socket[bytes], frames: list[tuple[zmq.Socket[bytes], list[zmq.Frame]]]) -> None:
         try:
             for _ in range(DRAIN):
                 frames.append((source, receive_frames(source)))
-                if not has_more(source):  # cheaper than to be refused the next
+                if not (self._crowded and has_more(source)):  # cheaper than to be refused the next
                     return
         except zmq.Again:
             return

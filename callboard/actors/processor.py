@@ -7,6 +7,7 @@ from typing import Any
 
 from callboard.actors.request import ProcessRequest
 from callboard.actors.worker import ProcessWorker
+from callboard.messages.awaiting import is_awaitable
 from callboard.messages.errors import InvalidWorker
 from callboard.messages.outcome import Outcome
 
@@ -28,7 +29,7 @@ def handle(worker: ProcessWorker, request: ProcessRequest, submitted: int) -> An
     if processor is None:
         return worker.process(request)
     value = processor(request, submitted)
-    return _later(value) if inspect.isawaitable(value) else _verdict(value)
+    return _later(value) if is_awaitable(value) else _verdict(value)
 
 
 async def _later(value: Any) -> Outcome:

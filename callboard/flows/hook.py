@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
+
+from callboard.messages.awaiting import is_awaitable
 
 _NAMES = ("pre_execute", "post_execute", "pre_revert", "post_revert")
 
@@ -43,7 +44,7 @@ def between(before: Callable[[], None], work: Callable[[], Any], after: Callable
     except BaseException:
         after()
         raise
-    if inspect.isawaitable(value):
+    if is_awaitable(value):
         return _later(value, after)
     after()
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Awaitable, Mapping
 from functools import partial
@@ -15,6 +14,7 @@ from callboard.flows.interpretation import finish, interpret, interpret_later
 from callboard.flows.signature import Signature, signature_of
 from callboard.flows.spec import intern_spec
 from callboard.flows.state import WORDS
+from callboard.messages.awaiting import is_awaitable
 from callboard.messages.code import Code, capture
 from callboard.messages.context import current
 from callboard.messages.errors import InvalidTask
@@ -138,7 +138,7 @@ class Task(Hooks, Declared):
             value = between(self.pre_execute, partial(self.execute, **arguments), self.post_execute)
         else:
             value = self.execute(**arguments)
-        if inspect.isawaitable(value):
+        if is_awaitable(value):
             return interpret_later(value)
         return interpret(value)
 
