@@ -136,34 +136,38 @@ class Ledger:
         told, self._told, self._recent = self._told, self._recent, []
         if not told:
             return
+        outputs, ended = self._outputs, self._ended
+        kept = self._bytes
         for entry in told:
             if entry.users or entry.resting:
                 continue  # somebody who came late needs it
             entry.resting = True
-            if entry.output is None:
-                self._ended.append(entry)
+            output = entry.output
+            if output is None:
+                ended.append(entry)
             else:
-                self._outputs.append(entry)
-                self._bytes += size_of(entry.output)
-        if self._bytes > self._kept_bytes or len(self._outputs) > self._kept_outputs:
+                outputs.append(entry)
+                kept += size_of(output)
+        self._bytes = kept
+        if kept > self._kept_bytes or len(outputs) > self._kept_outputs:
             self._release()
-        if len(self._ended) + len(self._outputs) > self.history:
+        if len(ended) + len(outputs) > self.history:
             self._forget()
 
     def _release(self) -> None:
         """Let go of the oldest outputs beyond the bounds."""
         outputs, ended = self._outputs, self._ended
-        beyond = len(outputs) - self._kept_outputs
-        while outputs and (beyond > 0 or self._bytes > self._kept_bytes):
+        most, kept = self._kept_outputs, self._bytes
+        while outputs and (len(outputs) > most or kept > self._kept_bytes):
             oldest = outputs.popleft()
-            beyond -= 1
             assert oldest.output is not None
-            self._bytes -= size_of(oldest.output)
+            kept -= size_of(oldest.output)
             if oldest.users:
                 oldest.resting = False  # somebody who came late needs it; it comes back after that
             else:
                 oldest.output = None
                 ended.append(oldest)
+        self._bytes = kept
 
     def _forget(self) -> None:
         """Let go of the oldest records beyond the bounds."""
