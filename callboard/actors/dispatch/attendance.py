@@ -104,8 +104,8 @@ class Attendance:
     def settle(self, worker: WorkerRecord, now: float) -> None:
         """The worker has more or less to do than before."""
         if worker.peculiar:
-            worker.parked.intersection_update(worker.inflight)
-            worker.lent.intersection_update(worker.foreign)
+            worker.parked = {task_id: None for task_id in worker.parked if task_id in worker.inflight}
+            worker.lent = {task_id: None for task_id in worker.lent if task_id in worker.foreign}
             if worker.alone is not None and worker.alone.worker is not worker:
                 worker.alone = None
         self._roster.refresh(worker, now)

@@ -146,10 +146,10 @@ class Dispatcher:
         else:
             return
         if parked:
-            lenders.add(task_id)
+            lenders[task_id] = None
             worker.peculiar = True
         else:
-            lenders.discard(task_id)
+            lenders.pop(task_id, None)
         self._attendance.settle(worker, now)
 
     # -- answers ----------------------------------------------------------------------------
