@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from callboard.actors.mailbox import Mail, Mailbox
 from callboard.actors.shield import Shield
+from callboard.messages.task import Submission
 
 if TYPE_CHECKING:
     from callboard.actors.client import Client
@@ -121,23 +122,24 @@ class LedMailbox(Mailbox):
 
 
 class Lead:
-    """Has the threads of this process that wait for tasks do the manager's work. Thread-safe."""
+    """Has the threads of this process that wait for tasks do the work of its manager, which has been started. Thread-safe."""
 
     def __init__(self, manager: TaskManager, client: Client) -> None:
         self._manager = manager
         self._client = client
         self._mailbox = manager.led
+        self._own = manager.thread_id
         self._shield = Shield()
         self._main = threading.main_thread().ident  # where the handlers of signals run
         self._leader: int | None = None  # the last: who led before will wait again, and must not be kept from what it waits for
 
-    def hand(self, item: Any) -> None:
+    def hand(self, submission: Submission) -> None:
         """Hand over a task. The only one of a thread that has led before is on its way to a worker then."""
         if self._leader != threading.get_ident() or self._client.open_count != 1 or not self._begin():
-            self._manager.hand(item)
+            self._manager.hand(submission)
             return
         try:
-            self._manager.work(Mail([item], [], []))
+            self._manager.work(Mail([submission], [], []))
         finally:
             self._end()
 
@@ -182,7 +184,7 @@ class Lead:
         if mailbox.turn.locked() or not _has_headroom() or (me == self._main and not self._shield.up(mailbox.prod)):
             return False
         if mailbox.take_turn():
-            self._own, self._manager.thread_id = self._manager.thread_id, me
+            self._manager.thread_id = me
             return True
         if me == self._main:
             self._shield.down()
