@@ -17,7 +17,7 @@ from callboard.messages.codec import Packed, columns, encode, pack, portions, we
 from callboard.messages.errors import CallboardError, TaskFailed
 from callboard.messages.failure import Failure
 from callboard.messages.spec import TaskSpec
-from callboard.messages.status import TaskStatus
+from callboard.messages.status import STATUSES, TaskStatus
 from callboard.messages.task import Submission
 from callboard.messages.wire import Ack, Answer, AnyMessage, Ask, Deliver, Drop, Outcomes, Put, Submit, Terms, at
 
@@ -71,7 +71,7 @@ def settled(outcomes: Outcomes, payloads: Sequence[Packed]) -> list[Settled]:
         Settled(
             task_id,
             name,
-            TaskStatus(status),
+            STATUSES[status],
             payloads[index] if index >= 0 else None,
             at(outcomes.errors, row),
             at(outcomes.failures, row),

@@ -30,6 +30,9 @@ TASK_TRANSITIONS: Mapping[TaskStatus, frozenset[TaskStatus]] = {
 }
 """PENDING may end at once as COMPLETED: an answer by idempotency key, or a fallback that is a value."""
 
+STATUSES: Mapping[str, TaskStatus] = {status.value: status for status in TaskStatus}
+"""Each by what travels of it: to call the enumeration takes several calls of Python."""
+
 FINAL = frozenset(status for status, following in TASK_TRANSITIONS.items() if not following)
 
 State = TypeVar("State", bound=StrEnum)
