@@ -168,6 +168,28 @@ print("unharmed")
 """
 
 
+LONG = """
+try:
+    with Playground().play(workers=1) as stage:
+        trips(50)
+        assert count > 20, count
+        future = stage.executor.submit(time.sleep, 60)
+        print("waits", flush=True)
+        future.result()
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_ctrl_c_is_heard_at_once_by_who_leads(tmp_path: Path) -> None:
+    with Program(HEAD + LONG, tmp_path) as program:
+        assert program.line() == "waits"
+        time.sleep(0.2)  # it leads by now, most likely; it must be heard either way
+        program.interrupt()
+        ended = program.end(20)
+    assert (ended.code, ended.out, ended.err) == (0, "heard\n", "")
+
+
 @pytest.mark.parametrize("script", [STORM, ALARM, DEEP], ids=["ctrl-c", "alarm", "recursion"])
 def test_what_breaks_in_harms_nothing(script: str, tmp_path: Path) -> None:
     with Program(HEAD + script, tmp_path) as program:
