@@ -83,10 +83,17 @@ def test_the_stack_of_a_task_is_shown_from_the_persons_code_on(stage: Playground
     assert {row["pid"] for row in rows.values()} == {view.pid for view in stage.workers}
 
 
+def stopped(pid: int) -> bool:
+    """Whether all threads of a process have stopped, which they do a moment after they were told to."""
+    states = [(thread / "stat").read_text().rpartition(")")[2].split()[0] for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return set(states) == {"T"}
+
+
 def test_a_worker_that_cannot_answer_has_no_text_and_keeps_nobody_waiting(stage: Playground) -> None:
     (pid,) = [view.pid for view in stage.workers if view.name == "bea"]
     os.kill(pid, signal.SIGSTOP)
     try:
+        until(lambda: stopped(pid), "the worker's stop")
         rows = {row["name"]: row["text"] for row in stage.task_manager.dump()}
     finally:
         os.kill(pid, signal.SIGCONT)
