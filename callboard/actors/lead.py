@@ -139,7 +139,8 @@ class Lead:
             self._manager.hand(submission)
             return
         try:
-            self._manager.work(Mail([submission], [], []))
+            self._mailbox.put(submission)
+            self._manager.work(Mail(self._mailbox.drain(), [], []))  # what was posted before comes first
         finally:
             self._end()
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,6 +215,28 @@ def test_its_time_runs_out_as_for_anybody(stage: Playground, leads: Leads, tmp_p
         path.touch()
         assert future.result(20) == str(path)
         trips(stage, 5)
+
+
+def test_what_was_said_before_a_task_is_heard_before_it(stage: Playground, leads: Leads) -> None:
+    lead(stage, leads, 10)
+    for number in range(100):
+        trips(stage, 3)
+        shared: Any = stage.put([number])  # which goes to the manager without waiting for it
+        assert stage.executor.submit(sum, shared).result(20) == number
+    heard: list[tuple[str, object]] = []
+    said = stage.on("lead.said", lambda event: heard.append(("said", event.data["number"])))
+    submitted = stage.on("task.submitted", lambda event: heard.append(("submitted", event.task_id)))
+    tasks = []
+    for number in range(100):
+        trips(stage, 3)
+        stage.emit("lead.said", number=number)
+        handle = stage.submit(task(same).task(number))
+        assert handle.result(20).unwrap() == number
+        tasks.append(handle.task_id)
+    until(lambda: ("submitted", tasks[-1]) in heard, "the last event")
+    for listening in (said, submitted):
+        listening.cancel()
+    assert all(heard.index(("said", number)) < heard.index(("submitted", task_id)) for number, task_id in enumerate(tasks))
 
 
 def test_many_threads_that_wait_all_get_what_is_theirs(stage: Playground) -> None:
