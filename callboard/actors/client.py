@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from callboard.actors.backlog import DEFAULT_BACKLOG, Backlog
 from callboard.actors.ended import Ended
@@ -16,7 +16,7 @@ from callboard.actors.errand import Errands
 from callboard.actors.forerunner import Forerunners
 from callboard.actors.handle import Outcome, TaskHandle, settle_all
 from callboard.actors.label import check_labels
-from callboard.actors.party import Lead, Link, Sink, Taker
+from callboard.actors.party import Link, Sink, Taker
 from callboard.messages.codec import Packed, pack
 from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClosed
 from callboard.messages.limit import MAX_PAYLOAD
@@ -24,6 +24,9 @@ from callboard.messages.payload import OUT_OF_BAND, dumps
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Source, Submission, Submittable
 from callboard.messages.wire import MAX_NAME
+
+if TYPE_CHECKING:
+    from callboard.actors.lead import Lead
 
 WhenFull = Literal["wait", "raise"]
 H = TypeVar("H", bound=TaskHandle)

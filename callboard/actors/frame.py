@@ -21,7 +21,8 @@ _READABLE = int(zmq.POLLIN)
 
 
 _send = zmq.backend.Socket.send
-_poll = zmq.backend.zmq_poll
+poll = zmq.backend.zmq_poll
+"""Which of some sockets and descriptors, each with what is waited for, are ready: what a ``zmq.Poller`` calls."""
 
 
 def send_frames(socket: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
@@ -45,4 +46,4 @@ def receive_frames(socket: zmq.Socket[bytes]) -> list[zmq.Frame]:
 
 def has_more(socket: zmq.Socket[bytes]) -> bool:
     """Whether another message waits."""
-    return bool(_poll([(socket, _READABLE)], 0))
+    return bool(poll([(socket, _READABLE)], 0))

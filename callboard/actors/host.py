@@ -58,6 +58,8 @@ ABANDON_PATIENCE = 5.0
 class WorkerHost(PeerActor):
     """Runs one `ProcessWorker`. ``token`` names a local child to its supervisor."""
 
+    mailbox: TurnMailbox
+
     def __init__(self, worker: ProcessWorker, endpoint: Endpoint, note: Noting, token: str | None = None) -> None:
         super().__init__(endpoint)
         self.worker = worker
@@ -83,10 +85,6 @@ class WorkerHost(PeerActor):
     @staticmethod
     def _create_actor_inbox() -> Any:
         return TurnMailbox()
-
-    @property
-    def _turns(self) -> TurnMailbox:
-        return self.actor_inbox  # type: ignore[return-value]
 
     def open(self) -> None:
         """Connect, and have a second thread stand by for when a task takes long in the first."""
@@ -207,7 +205,7 @@ class WorkerHost(PeerActor):
 
     def _run_here(self) -> None:
         # A slice at a time, so that the manager can send more while the rest is done.
-        crew, turns = self.execution.crew, self._turns
+        crew, turns = self.execution.crew, self.mailbox
         more = True
         if not turns.attended:
             self._stand_by()  # who stood by runs a task that waits for others
@@ -324,7 +322,7 @@ class WorkerHost(PeerActor):
     def close(self) -> None:
         """Disconnect; this may happen in either thread, and the other one waits for its turn."""
         super().close()
-        self._turns.release()
+        self.mailbox.release()
 
     def tick(self) -> None:
         """Stop what overran; end when all is done."""

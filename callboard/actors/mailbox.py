@@ -18,9 +18,7 @@ from typing import Any, NamedTuple
 
 import zmq
 
-from callboard.actors.frame import has_more, receive_frames
-
-_poll = zmq.backend.zmq_poll  # what a `zmq.Poller` calls
+from callboard.actors.frame import has_more, poll, receive_frames
 
 DRAIN = 256
 """Messages taken from one socket at a look."""
@@ -188,7 +186,7 @@ class Mailbox:
         """Wait for something to come; returns what is readable."""
         if self._items:
             self._crowded = True
-            return _poll(self._poller.sockets, 0)
+            return poll(self._poller.sockets, 0)
         begun = time.monotonic()
         when = self.deadline()
         if until is not None and (when is None or until < when):
@@ -202,7 +200,7 @@ class Mailbox:
         if self._items:
             self._asleep = False
             return []
-        readable = _poll(self._poller.sockets, -1 if timeout is None else math.ceil(timeout * 1000.0))
+        readable = poll(self._poller.sockets, -1 if timeout is None else math.ceil(timeout * 1000.0))
         self._asleep = self._crowded = False
         self._spin = SPIN_SECONDS if readable and time.monotonic() - begun < 4 * SPIN_SECONDS else 0.0
         return readable
@@ -212,7 +210,7 @@ class Mailbox:
         self._crowded = True
         while time.monotonic() < until:
             os.sched_yield()  # ZeroMQ's own thread may want this very processor to bring what is waited for
-            readable = _poll(sources, 0)
+            readable = poll(sources, 0)
             if readable or self._items:
                 return readable
             self._crowded = False

@@ -27,7 +27,7 @@ from callboard.actors.frame import send_frames
 from callboard.actors.gate import Gate
 from callboard.actors.inquiry import Inquiry
 from callboard.actors.keyring import Address, ServerKeys
-from callboard.actors.lead import LedMailbox
+from callboard.actors.led import LedMailbox
 from callboard.actors.mailbox import Mail
 from callboard.actors.outbound import LOCAL, Outbound
 from callboard.actors.publisher import Publisher
@@ -70,6 +70,8 @@ class TaskManager(SocketActor):
     in the manager's thread.
     """
 
+    mailbox: LedMailbox
+
     def __init__(self, settings: ManagerSettings, client: Client | None = None) -> None:
         gate = Gate(settings.address, settings.keys, settings.credentials)  # first: without a folder there is no manager
         super().__init__()
@@ -100,11 +102,6 @@ class TaskManager(SocketActor):
     def _create_actor_inbox() -> Any:
         return LedMailbox()
 
-    @property
-    def led(self) -> LedMailbox:
-        """The inbox, as what it is."""
-        return self.actor_inbox  # type: ignore[return-value]
-
     # -- life -------------------------------------------------------------------------------
 
     def open(self) -> None:
@@ -126,8 +123,8 @@ class TaskManager(SocketActor):
 
     def _handle_receive(self, message: Any) -> Any:
         answer = super()._handle_receive(message)
-        if self.led.sought and self.client is not None and not self.client.open_count:
-            self.led.step_aside()  # whoever waited will wait again, and can do this itself
+        if self.mailbox.sought and self.client is not None and not self.client.open_count:
+            self.mailbox.step_aside()  # whoever waited will wait again, and can do this itself
         return answer
 
     def receive(self, mail: Mail) -> None:

@@ -1,4 +1,4 @@
-"""Whom a client has to do with: the way to its manager, who works for it there, and who takes what comes back."""
+"""Whom a client has to do with: the way to its manager, and who takes what comes back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from callboard.messages.task import Submission
 
 if TYPE_CHECKING:
-    from callboard.actors.handle import Outcome, TaskHandle
+    from callboard.actors.handle import Outcome
 
 
 class Link(Protocol):
@@ -27,22 +27,6 @@ class Link(Protocol):
 
     def say(self, topic: str, data: dict[str, Any]) -> None:
         """Publish an event."""
-        ...
-
-
-class Lead(Protocol):
-    """Lets who waits for a task do what it waits for."""
-
-    def hand(self, submission: Submission) -> None:
-        """Hand over a task that somebody may wait for."""
-        ...
-
-    def attend(self) -> None:
-        """Somebody is to be told of a task's end in another way."""
-        ...
-
-    def wait(self, handle: TaskHandle, timeout: float | None) -> None:
-        """Work until the task has ended, or ``timeout`` seconds have passed, or it is for others to go on."""
         ...
 
 

@@ -272,7 +272,7 @@ class Reception:
         if verdict is Verdict.GAP or not self._dispatcher.report(peer.identity, message, payloads, now):
             self._ask_again(peer, now)
             return
-        peer.reports.upto = message.number
+        peer.reports.take(message.number)
         worker = self._dispatcher.roster.workers.get(peer.identity)
         if (worker is not None and worker.leaving) or sum(message.sizes or ()) > PROMPT_ACK or message.large:
             self._manager.send(peer, encode(Probe(acked=peer.acked)), now)

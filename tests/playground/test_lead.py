@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from callboard import Playground, task
-from callboard.actors.lead import LedMailbox
+from callboard.actors.led import LedMailbox
 from tests.playground.crew import until
 from tests.playground.program import Program
 
@@ -30,13 +30,13 @@ class Leads:
 @pytest.fixture
 def leads(monkeypatch: pytest.MonkeyPatch) -> Leads:
     counted = Leads()
-    led = LedMailbox.led
+    led = LedMailbox.has_led
 
     def count(mailbox: LedMailbox, more: bool) -> None:
         counted.count += 1
         led(mailbox, more)
 
-    monkeypatch.setattr(LedMailbox, "led", count)
+    monkeypatch.setattr(LedMailbox, "has_led", count)
     return counted
 
 
@@ -75,17 +75,17 @@ def lead(stage: Playground, leads: Leads, times: int) -> None:
 HEAD = """
 import os, random, signal, sys, threading, time
 from callboard import Playground
-from callboard.actors.lead import LedMailbox
+from callboard.actors.led import LedMailbox
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever this was started by
-count, led = 0, LedMailbox.led
+count, led = 0, LedMailbox.has_led
 
 def counted(mailbox, more):
     global count
     count += 1
     led(mailbox, more)
 
-LedMailbox.led = counted
+LedMailbox.has_led = counted
 
 def same(value):
     return value
@@ -203,6 +203,7 @@ def test_what_breaks_in_harms_nothing(script: str, tmp_path: Path) -> None:
 
 def test_who_waits_alone_leads(stage: Playground, leads: Leads) -> None:
     lead(stage, leads, 100)
+    assert leads.count >= 100
 
 
 def test_its_time_runs_out_as_for_anybody(stage: Playground, leads: Leads, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from callboard.actors.lead import LedMailbox
+from callboard.actors.led import LedMailbox
 from callboard.actors.mailbox import Mail
 
 PATIENCE = 20.0
@@ -166,7 +166,7 @@ def test_what_comes_just_as_who_leads_leaves_is_not_left_lying(mailbox: LedMailb
 
 def test_the_owner_takes_the_turn_that_nobody_wants(mailbox: LedMailbox, owner: Owner) -> None:
     take(mailbox)
-    mailbox.led(more=False)
+    mailbox.has_led(more=False)
     mailbox.give_back()
     wait(mailbox.turn.locked)
     assert not mailbox.take_turn()
@@ -174,6 +174,7 @@ def test_the_owner_takes_the_turn_that_nobody_wants(mailbox: LedMailbox, owner: 
 
 def test_the_owner_goes_on_when_there_is_more(mailbox: LedMailbox, owner: Owner) -> None:
     take(mailbox)
-    mailbox.led(more=True)
+    mailbox.has_led(more=True)
     mailbox.give_back()
     wait(mailbox.turn.locked)
+    assert not mailbox.take_turn()
