@@ -185,7 +185,7 @@ class Invariants:
                 fail(f"{name} has {task_id}, which is {entry.status} elsewhere")
         demand(worker.peculiar or not worker.has_peculiarities(), f"nobody said that {worker.info.worker_id} is peculiar")
         idle = not worker.closed and worker.open_slots > 0
-        if (worker.idle_key is not None and worker.idle_key in worker.profile.idle) is not idle:
+        if (worker in worker.profile.idle) is not idle or (worker.idle_key is not None) is not idle:
             fail(f"{name} is {'not ' * (not idle)}idle, the roster says otherwise")
         if worker.alone is not None and worker.alone.task_id not in worker.parked:
             company = [task_id for task_id in worker.inflight if task_id not in worker.parked]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ from callboard.messages.status import TaskStatus
 _NO_DATA: dict[str, Any] = {}
 
 
-class Assign(NamedTuple):
+@dataclass(slots=True)
+class Assign:
     """Send these tasks to a worker, in this order."""
 
     worker_id: str
@@ -101,7 +103,7 @@ Command = Assign | Recall | Halt | Kill | Deliver | Publish | Forget | Warn
 class Outbox:
     """Commands as they gather during a step, by addressee, so that each gets one message."""
 
-    assigned: dict[str, list[Entry]] = field(default_factory=dict)
+    assigned: defaultdict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     delivered: dict[str, list[Entry | Retold]] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     others: list[Command] = field(default_factory=list)
@@ -114,7 +116,7 @@ class Outbox:
         commands: list[Command] = []
         if self.assigned:
             commands += [Assign(worker, entries) for worker, entries in self.assigned.items()]
-            self.assigned = {}
+            self.assigned = defaultdict(list)
         if self.others:
             commands += self.others
             self.others = []

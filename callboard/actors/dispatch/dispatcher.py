@@ -155,7 +155,8 @@ class Dispatcher:
     # -- answers ----------------------------------------------------------------------------
 
     def report(self, worker_id: str, report: Report, payloads: Sequence[Packed], now: float) -> bool:
-        """Attempts ended. False when the worker is not known (any more), so that it should join again."""
+        """Attempts ended; the columns of the report are of one length. False when the worker is not known (any more), so that it
+        should join again."""
         worker = self.roster.workers.get(worker_id)
         if worker is None:
             self.stale += len(report.ids)
@@ -164,9 +165,10 @@ class Dispatcher:
         name = worker.name
         endings = self.endings
         category, total, count = None, 0, 0
-        for row, (task_id, fence, ending, micros) in enumerate(zip(report.ids, report.fences, report.endings, report.micros, strict=True)):
+        fences, all_endings, all_micros = report.fences, report.endings, report.micros
+        for row, task_id in enumerate(report.ids):
             entry = inflight.get(task_id)
-            if entry is None or entry.fence != fence:
+            if entry is None or entry.fence != fences[row]:
                 self._foreign_result(worker, report, row, payloads[row])
                 continue
             del inflight[task_id]
@@ -175,7 +177,8 @@ class Dispatcher:
             entry.worker = None
             entry.worker_name = name
             entry.attempts += 1
-            entry.micros = micros
+            entry.micros = micros = all_micros[row]
+            ending = all_endings[row]
             if entry.category is not category:
                 if category is not None and count:
                     category.observe(total / count)

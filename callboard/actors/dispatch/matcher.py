@@ -78,17 +78,16 @@ class Matcher:
                     return True
                 entry = pool.take()
                 if entry.category.breaker_key is None or self._admit(entry, now):
-                    worker = profile.idle.peek()
+                    worker = profile.idle.first()
                     self.assign(worker, entry, now)
-                    self._roster.refresh(worker, now)
+                    self._roster.engage(worker, now)
                 if len(equals) > 1 or profile.idle.top is None:
                     profile = longest_idle(equals)
         return drawn
 
     def assign(self, worker: WorkerRecord, entry: Entry, now: float) -> None:
         """Send a task to a worker."""
-        # A fence of an earlier manager, with whose attempt the task went on, is out of the range.
-        entry.fence = entry.fence + 1 if 0 < entry.fence - self._fences < MAX_FENCES - 1 else self._fences + 1
+        entry.fence = self._next_fence(entry.fence) if entry.fence else self._fences + 1
         entry.status = RUNNING
         entry.worker = worker
         worker.inflight[entry.task_id] = entry
@@ -98,12 +97,11 @@ class Matcher:
             self._agenda.disarm(entry)
         if category.timeout is not None:
             self.watch(entry, now)
-        assigned = self._outbox.assigned
-        worker_id = worker.worker_id
-        if worker_id in assigned:
-            assigned[worker_id].append(entry)
-        else:
-            assigned[worker_id] = [entry]
+        self._outbox.assigned[worker.worker_id].append(entry)
+
+    def _next_fence(self, fence: int) -> int:
+        # One of an earlier manager, with whose attempt the task went on, is out of the range.
+        return fence + 1 if 0 < fence - self._fences < MAX_FENCES - 1 else self._fences + 1
 
     def watch(self, entry: Entry, now: float) -> None:
         """Look after the attempt's timeout, if it has one."""
@@ -217,5 +215,5 @@ def _share(profile: Profile, takers: dict[Pool, int]) -> float:
 
 def _taken(requirement: Requirement, known: dict[Requirement, bool]) -> bool:
     if requirement not in known:
-        known[requirement] = any(profile.idle for profile in requirement.met_by)
+        known[requirement] = any(profile.idle.top is not None for profile in requirement.met_by)
     return known[requirement]

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from callboard.actors.dispatch.idle import IdleKey
 from callboard.actors.dispatch.offer import PRIORITY, Offers, Order
-from callboard.actors.dispatch.profile import IdleKey, Profile
+from callboard.actors.dispatch.profile import Profile
 from callboard.actors.dispatch.queue import Queue
 
 if TYPE_CHECKING:

@@ -6,17 +6,12 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from callboard.actors.dispatch.idle import Idle
 from callboard.actors.dispatch.offer import Offers
-from callboard.actors.dispatch.queue import Queue
 
 if TYPE_CHECKING:
     from callboard.actors.dispatch.pool import Pool
     from callboard.actors.dispatch.roster import WorkerRecord
-
-IdleKey = int
-"""Sorts idle workers: by the moment since when they are, and then by when they joined."""
-MOMENT = 1 << 42
-"""How many workers may join while keys tell the moments apart: more than there will ever be."""
 
 
 class Profile:
@@ -29,7 +24,7 @@ class Profile:
         self.skills = skills
         self.present = 0  # workers that are connected and not leaving
         self.members = 0
-        self.idle: Queue[IdleKey, WorkerRecord] = Queue()
+        self.idle = Idle()
         self.spare: OrderedDict[WorkerRecord, None] = OrderedDict()  # workers that may get more than they can run at once
         self.offers: Offers[Pool] = Offers()
         self.lowest: float = math.inf  # no priority of what waits at its workers is lower

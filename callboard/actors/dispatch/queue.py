@@ -48,13 +48,14 @@ class Queue(Generic[K, V]):
 
     def add(self, key: K, value: V) -> bool:
         """Put in a value; whether it is now the first."""
-        row = self._row
-        if not row or row[-1] < key:
-            row.append(key)
-        else:
-            heappush(self._late, key)
         self._values[key] = value
-        if self.top is not None and self.top < key:
+        row = self._row
+        if row and key < row[-1]:
+            heappush(self._late, key)
+        else:
+            row.append(key)
+        top = self.top
+        if top is not None and top < key:
             return False
         self.top = key
         return True
@@ -65,8 +66,15 @@ class Queue(Generic[K, V]):
 
     def pop(self) -> V:
         """Take the first value. There must be one."""
-        value = self._values.pop(self.top)  # type: ignore[arg-type]
-        self._look()
+        values, row = self._values, self._row
+        value = values.pop(self.top)  # type: ignore[arg-type]
+        if self._late:
+            self._look()
+            return value
+        row.popleft()  # where none came late it is the first of the row
+        while row and row[0] not in values:
+            row.popleft()
+        self.top = row[0] if row else None
         return value
 
     def discard(self, key: K) -> bool:
@@ -74,10 +82,11 @@ class Queue(Generic[K, V]):
         values = self._values
         if key not in values:
             return False
-        del values[key]
         if key == self.top:
-            self._look()
-        elif len(self._row) + len(self._late) > 2 * len(values) + SPARE_PLACES:
+            self.pop()
+            return True
+        del values[key]
+        if len(self._row) + len(self._late) > 2 * len(values) + SPARE_PLACES:
             self._row = deque(sorted(values))
             self._late = []
         return True

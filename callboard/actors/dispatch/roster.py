@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.idle import MOMENT, IdleKey
 from callboard.actors.dispatch.pool import Pools
-from callboard.actors.dispatch.profile import MOMENT, IdleKey, Profile
+from callboard.actors.dispatch.profile import Profile
 from callboard.actors.dispatch.requirement import Requirement, Skills, meets
 
 AHEAD_MICROS = 4000.0
@@ -32,21 +33,24 @@ class WorkerInfo:
 
 
 class Load:
-    """What a worker has, and where the roster has put it for that.
+    """What is asked for whenever a worker ends a task or is given one: what it has, and where the roster has put it for that.
 
     A base of its own, so that these fields lie side by side: of many workers each is far from anything the processor has at
     hand when it is its turn.
     """
 
-    __slots__ = ("idle_key", "inflight", "loaded", "peculiar", "profile", "slots", "spare")
+    __slots__ = ("idle_key", "inflight", "joined", "loaded", "name", "peculiar", "profile", "slots", "spare", "worker_id")
 
     idle_key: IdleKey | None  # its place among the idle of its profile
     inflight: dict[str, Entry]  # by id, in the order in which it will begin
+    joined: int
     loaded: bool  # whether it has more than it can run at once
+    name: str
     peculiar: bool
     profile: Profile
     slots: int
     spare: bool  # whether it may get more than it can run at once
+    worker_id: str
 
 
 class WorkerRecord(Load):
@@ -66,16 +70,13 @@ class WorkerRecord(Load):
         "condemned",
         "foreign",
         "info",
-        "joined",
         "leaving",
         "lent",
-        "name",
         "parked",
         "recalling",
         "reserved",
         "since",
         "stuck",
-        "worker_id",
     )
 
     def __init__(self, info: WorkerInfo, profile: Profile, joined: int, since: float) -> None:
@@ -227,9 +228,8 @@ class Roster:
             self._joined += 1
             worker.joined = self._joined
             if worker.idle_key is not None:
-                worker.profile.idle.discard(worker.idle_key)
-                worker.idle_key = self._key(worker, now)
-                worker.profile.idle.add(worker.idle_key, worker)
+                self._rouse(worker)
+                self._rest(worker, now)
 
     def leave(self, worker: WorkerRecord, now: float) -> None:
         """Give the worker nothing more; what it has it may finish."""
@@ -265,39 +265,45 @@ class Roster:
 
         An idle one has room for more as well, so that a worker that gets one task for each that it has ended stays there.
         """
-        taken = len(worker.inflight)
         if worker.peculiar:
-            open_slots, closed, stuck = worker.open_slots, worker.closed, worker.stuck
+            taken, free, open_to_more = len(worker.inflight), worker.open_slots, not worker.closed
+            idle, loaded = open_to_more and free > 0, free < 0 < taken
+            spare = open_to_more and not worker.stuck and taken < worker.slots + MAX_AHEAD
             worker.peculiar = worker.has_peculiarities()
         else:
-            open_slots, closed, stuck = worker.slots - taken, False, False
-        profile = worker.profile
-        if open_slots > 0 and not closed:
+            free = worker.slots - len(worker.inflight)
+            idle, loaded, spare = free > 0, free < 0, free > -MAX_AHEAD
+        if idle:
             if worker.idle_key is None:
-                self._rest(worker, profile, now)
+                self._rest(worker, now)
         elif worker.idle_key is not None:
-            profile.idle.discard(worker.idle_key)
-            worker.idle_key = None
-            if profile.idle.top is None:
-                self.idle_profiles.pop(profile, None)
-        loaded = open_slots < 0 < taken
+            self._rouse(worker)
         if loaded is not worker.loaded:
             self._load(worker, loaded)
-        spare = taken < worker.slots + MAX_AHEAD and not stuck and not closed
         if spare is not worker.spare:
-            profile.spare_or_not(worker, spare)
+            worker.profile.spare_or_not(worker, spare)
 
-    def _rest(self, worker: WorkerRecord, profile: Profile, now: float) -> None:
-        if profile.idle.top is None:
-            self.idle_profiles[profile] = None
-        worker.idle_key = self._key(worker, now)
-        profile.idle.add(worker.idle_key, worker)
+    def engage(self, worker: WorkerRecord, now: float) -> None:
+        """An idle worker was given a task."""
+        if worker.peculiar:
+            self.refresh(worker, now)
+        elif len(worker.inflight) >= worker.slots:
+            self._rouse(worker)
 
-    def _key(self, worker: WorkerRecord, now: float) -> IdleKey:
+    def _rest(self, worker: WorkerRecord, now: float) -> None:
         if now != self._moment:
             self._moment = now
             self._moments += MOMENT
-        return self._moments + worker.joined
+        profile = worker.profile
+        if profile.idle.top is None:
+            self.idle_profiles[profile] = None
+        profile.idle.add(self._moments + worker.joined, worker)
+
+    def _rouse(self, worker: WorkerRecord) -> None:
+        profile = worker.profile
+        profile.idle.remove(worker)
+        if profile.idle.top is None:
+            del self.idle_profiles[profile]
 
     def _load(self, worker: WorkerRecord, loaded: bool) -> None:
         worker.loaded = loaded
