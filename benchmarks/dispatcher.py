@@ -68,7 +68,8 @@ class Crew:
         spent = time.process_time() - begun
         for command in commands:
             if type(command) is Assign:
-                self._held[command.worker_id] += [(entry.task_id, entry.fence) for entry in command.entries]
+                for worker_id, entries in command.by_worker.items():
+                    self._held[worker_id] += [(entry.task_id, entry.fence) for entry in entries]
         return spent
 
     def reports(self, count: int) -> list[tuple[str, Report]]:

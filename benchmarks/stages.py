@@ -18,6 +18,7 @@ from callboard.actors.client import Client
 from callboard.actors.courier import Peer
 from callboard.actors.dispatch.command import Assign, Deliver
 from callboard.actors.dispatch.dispatcher import Dispatcher
+from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.roster import WorkerInfo
 from callboard.actors.execution import Execution
 from callboard.actors.mailbox import Mailbox
@@ -101,7 +102,7 @@ class Line:
 
         commands = self._timed("assign", take_in)
         while assigned := [command for command in commands if isinstance(command, Assign)]:
-            commands = self._at_the_worker(assigned[0])
+            commands = self._at_the_worker(assigned[0].by_worker["w"])
         for handle in handles:
             if not handle.done():
                 raise AssertionError("a task did not end")
@@ -112,8 +113,8 @@ class Line:
             self._mailbox.post(submission)
         self._mailbox.get()
 
-    def _at_the_worker(self, assigned: Assign) -> list[Any]:
-        peer, dispatcher, entries = self._peer, self._dispatcher, assigned.entries
+    def _at_the_worker(self, entries: list[Entry]) -> list[Any]:
+        peer, dispatcher = self._peer, self._dispatcher
         frames = self._timed("encode", lambda: peer.assign(entries, "epoch", dispatcher.ledger, self._codes, self._number), len(entries))
         attempts = self._timed("decode", lambda: self._attempts(frames), len(entries))
         self._timed("run", lambda: self._run(attempts), len(entries))

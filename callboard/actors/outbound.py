@@ -37,7 +37,8 @@ class Outbound:
     def carry_out(self, command: Command, now: float) -> None:
         """Do what was decided."""
         if type(command) is Assign:
-            self._assign(command, now)
+            for worker_id, entries in command.by_worker.items():
+                self._assign(worker_id, entries, now)
         elif type(command) is Deliver:
             self._deliver(command, now)
         elif type(command) is Publish:
@@ -53,13 +54,13 @@ class Outbound:
         elif type(command) is Warn:
             logger.warning("%s", command.text)
 
-    def _assign(self, command: Assign, now: float) -> None:
-        peer = self._manager.reception.peers.get(command.worker_id)
+    def _assign(self, worker_id: str, assigned: Sequence[Entry], now: float) -> None:
+        peer = self._manager.reception.peers.get(worker_id)
         if peer is None:
             return
         ledger = self._manager.dispatcher.ledger
         counted: set[str] = set()
-        for entries in portions(command.entries, lambda entry: burden(entry, ledger, counted)):
+        for entries in portions(assigned, lambda entry: burden(entry, ledger, counted)):
             frames = peer.assign(entries, self._manager.epoch, ledger, self._manager.codes, now)
             if fits(frames):
                 self._manager.send(peer, frames, now)

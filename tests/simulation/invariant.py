@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from callboard.actors.dispatch.command import Assign, Deliver
+from callboard.actors.dispatch.command import Deliver
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.roster import WorkerRecord, ahead_allowed
@@ -51,22 +51,22 @@ class Invariants:
             if submission not in refused:
                 demand(submission.task_id in entries, f"{submission.task_id} was accepted and is not known")
 
-    def assigned(self, command: Assign) -> list[int]:
+    def assigned(self, worker_id: str, entries: list[Entry]) -> list[int]:
         """No worker has more than its credit, and what it needs is there. Returns a number for each attempt."""
         ledger = self._dispatcher.ledger
-        worker = self._dispatcher.roster.workers[command.worker_id]
-        ahead = max(ahead_allowed(entry.category.mean, entry.category.timeout) for entry in command.entries)
+        worker = self._dispatcher.roster.workers[worker_id]
+        ahead = max(ahead_allowed(entry.category.mean, entry.category.timeout) for entry in entries)
         allowed = worker.info.slots + len(worker.parked) + len(worker.lent) + ahead
         load = len(worker.inflight) + len(worker.foreign)
-        demand(load <= allowed, f"{command.worker_id} has {load} tasks, its credit is {allowed}")
-        for entry in command.entries:
+        demand(load <= allowed, f"{worker_id} has {load} tasks, its credit is {allowed}")
+        for entry in entries:
             self._nonces[entry.task_id] = self._world.nonce()
             demand(entry.worker is worker, f"{entry.task_id} was assigned and is not at the worker")
             demand(entry.payload is not None, f"{entry.task_id} has ended and was assigned")
             for task_id in entry.dependencies:
                 needed = ledger.entries.get(task_id)
                 demand(needed is not None and needed.output is not None, f"{entry.task_id} was assigned without {task_id}")
-        return [self._nonces[entry.task_id] for entry in command.entries]
+        return [self._nonces[entry.task_id] for entry in entries]
 
     def reported(self, report: Report, outputs: list[bytes]) -> None:
         """What a task completed with is the output of the attempt that was given out last."""

@@ -192,15 +192,19 @@ class Manager:
             self._wake_at = None
             self.step()
 
+    def _assign(self, worker_id: str, entries: list[Entry]) -> None:
+        nonces = self.invariants.assigned(worker_id, entries)
+        peer = self.peers.get(worker_id)
+        self.world.note("assign", worker_id, [(entry.task_id, entry.fence) for entry in entries])
+        if peer is not None:
+            specs = [(entry.task_id, entry.fence, entry.category.spec) for entry in entries]
+            rows = [(*spec, nonce) for spec, nonce in zip(specs, nonces, strict=True)]
+            self._send(peer.actor, "assign", rows, peer.reports.upto)
+
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, Assign):
-            nonces = self.invariants.assigned(command)
-            peer = self.peers.get(command.worker_id)
-            self.world.note("assign", command.worker_id, [(entry.task_id, entry.fence) for entry in command.entries])
-            if peer is not None:
-                specs = [(entry.task_id, entry.fence, entry.category.spec) for entry in command.entries]
-                rows = [(*spec, nonce) for spec, nonce in zip(specs, nonces, strict=True)]
-                self._send(peer.actor, "assign", rows, peer.reports.upto)
+            for worker_id, entries in command.by_worker.items():
+                self._assign(worker_id, entries)
         elif isinstance(command, Deliver):
             self.invariants.delivered(command)
             peer = self.peers.get(command.client)

@@ -67,8 +67,9 @@ class CoreMachine(RuleBasedStateMachine):
         while commands := self.dispatcher.flush(self.now):
             for command in commands:
                 if isinstance(command, Assign):
-                    self.watch.assigned(command)
-                    self.hosts[command.worker_id].row += [(entry.task_id, entry.fence) for entry in command.entries]
+                    for worker_id, entries in command.by_worker.items():
+                        self.watch.assigned(worker_id, entries)
+                        self.hosts[worker_id].row += [(entry.task_id, entry.fence) for entry in entries]
                 elif isinstance(command, Deliver):
                     self.watch.delivered(command)
                     self.told += [entry.task_id for entry in command.entries]

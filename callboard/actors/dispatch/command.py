@@ -14,12 +14,10 @@ from callboard.messages.status import TaskStatus
 _NO_DATA: dict[str, Any] = {}
 
 
-@dataclass(slots=True)
-class Assign:
-    """Send these tasks to a worker, in this order."""
+class Assign(NamedTuple):
+    """Send these tasks to their workers, to each in this order. One for all the workers of a step, of which there may be thousands."""
 
-    worker_id: str
-    entries: list[Entry]
+    by_worker: dict[str, list[Entry]]
 
 
 class Recall(NamedTuple):
@@ -115,7 +113,7 @@ class Outbox:
         """All commands of the step; the outbox is empty afterwards."""
         commands: list[Command] = []
         if self.assigned:
-            commands += [Assign(worker, entries) for worker, entries in self.assigned.items()]
+            commands.append(Assign(self.assigned))
             self.assigned = defaultdict(list)
         if self.others:
             commands += self.others

@@ -45,9 +45,9 @@ class Board:
             made += commands
             for command in commands:
                 if isinstance(command, Assign):
-                    for entry in command.entries:
-                        self.where[entry.task_id] = command.worker_id
-                        self.fences[entry.task_id] = entry.fence
+                    for worker_id, entries in command.by_worker.items():
+                        self.where |= dict.fromkeys([entry.task_id for entry in entries], worker_id)
+                        self.fences |= {entry.task_id: entry.fence for entry in entries}
                 elif isinstance(command, Deliver):
                     self.told.setdefault(command.client, []).extend(command.entries)
         self.commands += made

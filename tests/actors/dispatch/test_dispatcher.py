@@ -20,14 +20,15 @@ def test_what_is_told_in_one_go_is_seen_together() -> None:
     assert board.running("ada") == ["high"]
 
 
-def test_each_addressee_gets_one_command_a_step() -> None:
+def test_what_is_for_one_addressee_is_together_in_a_step() -> None:
     board = Board()
     board.worker("ada", slots=3)
     board.worker("bob", slots=3)
     board.dispatcher.submit("c1", [task(f"t{number}") for number in range(4)], board.now)
     board.dispatcher.submit("c2", [task(f"u{number}") for number in range(2)], board.now)
-    assigned = board.step()
-    assert [type(command) for command in assigned] == [Assign, Assign]
+    (assigned,) = board.step()
+    assert isinstance(assigned, Assign)
+    assert {name: len(entries) for name, entries in assigned.by_worker.items()} == {"ada": 3, "bob": 3}
     board.dispatcher.endings.wanted = {"task.completed"}
     for name in ("ada", "bob"):
         board.report_many(board.running(name), worker=name)

@@ -86,7 +86,7 @@ def test_the_dispatcher_lets_go_when_the_last_task_has_ended() -> None:
     dispatcher.ledger.values.drop("v")
     [assigned] = dispatcher.flush(0.0)
     assert isinstance(assigned, Assign)
-    report = Report(epoch="e", number=1, ids=["t"], fences=[assigned.entries[0].fence], endings=[Ending.COMPLETED], micros=[1])
+    report = Report(epoch="e", number=1, ids=["t"], fences=[assigned.by_worker["w"][0].fence], endings=[Ending.COMPLETED], micros=[1])
     dispatcher.report("w", report, [b""], 1.0)
     assert Forget(["v"]) in dispatcher.flush(1.0)
 
