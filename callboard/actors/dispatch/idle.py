@@ -53,16 +53,19 @@ class Idle:
             if self.top is None:
                 self.top = key
 
+    def pop(self) -> None:
+        """The first, of whom there must be one, is not idle any more."""
+        self._workers.popleft().idle_key = None
+        keys = self._keys
+        keys.popleft()
+        self.top = keys[0] if keys else None
+
     def remove(self, worker: WorkerRecord) -> None:
         """A worker, which must be among them, is not idle any more."""
         keys, key = self._keys, worker.idle_key
         assert key is not None
         worker.idle_key = None
-        if key == self.top:
-            keys.popleft()
-            self._workers.popleft()
-        else:
-            place = bisect(keys, key) - 1
-            del keys[place]
-            del self._workers[place]
+        place = bisect(keys, key) - 1
+        del keys[place]
+        del self._workers[place]
         self.top = keys[0] if keys else None

@@ -115,48 +115,48 @@ class Matcher:
             if not profile.spare:
                 continue
             share = _share(profile, takers)
+            first = profile.offers.first()
             due, sent = 0.0, 0
             for _ in range(len(profile.spare)):
                 due += share
-                more = self._top_up(profile, max(1, math.ceil(due - ROUNDING) - sent), now)
+                more = None if first is None else self._top_up(profile, first, max(1, math.ceil(due - ROUNDING) - sent), now)
                 if more is None:
                     break
                 sent += more
 
-    def _top_up(self, profile: Profile, share: int, now: float) -> int | None:
+    def _top_up(self, profile: Profile, first: tuple[Pool, Order | None], share: int, now: float) -> int | None:
         """Send the next busy worker of a profile up to so many; returns how many, None when there is nothing (more) that may
-        be sent ahead."""
-        first = profile.offers.first()
-        if first is None:
-            return None
+        be sent ahead. ``first`` is the pool to begin with, and up to which order."""
         pool, until = first
         worker = next(iter(profile.spare))
         category = None
-        room = allowed = sent = 0
+        room = sent = 0
         while sent < share:
             top = pool.top
             if top is None or (until is not None and top > until):
-                first = profile.offers.first()
-                if first is None:
+                following = profile.offers.first()
+                if following is None:
                     break
-                pool, until = first
-            following = pool.peek().category
-            if following is not category:
-                category = following
+                pool, until = following
+            entry = pool.peek()
+            if entry.category is not category:
+                category = entry.category
                 allowed = 0 if category.breaker_key is not None else ahead_allowed(category.mean, category.timeout)
+                if allowed == 0:
+                    break
                 room = worker.slots + allowed - len(worker.inflight) - len(worker.foreign)
-                if sent == 0 and allowed == 0:
-                    return None
                 if sent == 0 and room * 4 < allowed:
                     profile.spare_or_not(worker, False)  # full enough; its next report brings it back
                     return 0
-                if room > 0 and allowed > 0 and category.spec.priority != profile.lowest:
+                if room > 0 and category.spec.priority != profile.lowest:
                     profile.sent_ahead(category.spec.priority)
-            if room <= 0 or allowed == 0:
+            if room <= 0:
                 break
             self.assign(worker, pool.take(), now)
             sent += 1
             room -= 1
+        if sent == 0:
+            return None
         profile.spare.move_to_end(worker)  # the others come first the next time
         self._roster.refresh(worker, now)
         return sent

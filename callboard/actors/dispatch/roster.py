@@ -284,11 +284,14 @@ class Roster:
             worker.profile.spare_or_not(worker, spare)
 
     def engage(self, worker: WorkerRecord, now: float) -> None:
-        """An idle worker was given a task."""
+        """The first of the idle of its profile was given a task: a shorter `refresh`."""
         if worker.peculiar:
             self.refresh(worker, now)
         elif len(worker.inflight) >= worker.slots:
-            self._rouse(worker)
+            profile = worker.profile
+            profile.idle.pop()
+            if profile.idle.top is None:
+                del self.idle_profiles[profile]
 
     def _rest(self, worker: WorkerRecord, now: float) -> None:
         if now != self._moment:

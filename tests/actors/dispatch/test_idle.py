@@ -23,7 +23,10 @@ def test_they_are_in_the_order_of_their_keys_whoever_comes_and_goes(keys: list[i
             assert known[key].idle_key == key
         elif not comes and place < len(known):
             gone = known.pop(sorted(known)[place])
-            idle.remove(gone)
+            if place == 0:
+                idle.pop()
+            else:
+                idle.remove(gone)
             assert gone.idle_key is None
         assert list(idle) == [known[key] for key in sorted(known)]
         assert idle.top == min(known, default=None)

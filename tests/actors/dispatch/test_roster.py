@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from callboard.actors.dispatch.matcher import Matcher
+from callboard.actors.dispatch.pool import Pool
 from callboard.actors.dispatch.profile import Profile
 from tests.actors.dispatch.board import Board, task
 
@@ -44,10 +45,10 @@ def test_workers_that_have_enough_are_not_walked_past_at_each_step(monkeypatch: 
     looks = 0
     top_up = Matcher._top_up
 
-    def counted(self: Matcher, profile: Profile, share: int, now: float) -> int | None:
+    def counted(self: Matcher, profile: Profile, first: tuple[Pool, int | None], share: int, now: float) -> int | None:
         nonlocal looks
         looks += 1
-        return top_up(self, profile, share, now)
+        return top_up(self, profile, first, share, now)
 
     monkeypatch.setattr(Matcher, "_top_up", counted)
     for number in range(20):
