@@ -20,52 +20,49 @@ class Idle:
     """The idle workers of a profile by their keys. ``top`` is the least key, None when nobody is idle.
 
     Whoever comes is behind all but some of those that came in the same moment, and whoever goes is mostly the first, so
-    that two rows are all it takes.
+    that a row is all it takes.
     """
 
-    __slots__ = ("_keys", "_workers", "top")
+    __slots__ = ("_latest", "_row", "top")
 
     def __init__(self) -> None:
-        self._keys: deque[IdleKey] = deque()
-        self._workers: deque[WorkerRecord] = deque()
+        self._row: deque[WorkerRecord] = deque()
+        self._latest: IdleKey = -1  # the greatest key so far
         self.top: IdleKey | None = None
 
     def __iter__(self) -> Iterator[WorkerRecord]:
         """The workers in order."""
-        return iter(self._workers)
+        return iter(self._row)
 
     def first(self) -> WorkerRecord:
         """The one that is idle for the longest time. There must be one."""
-        return self._workers[0]
+        return self._row[0]
 
     def add(self, key: IdleKey, worker: WorkerRecord) -> None:
         """A worker is idle from now on."""
         worker.idle_key = key
-        keys = self._keys
-        if keys and key < keys[-1]:
-            place = bisect(keys, key)
-            keys.insert(place, key)
-            self._workers.insert(place, worker)
-            self.top = keys[0]
+        if key > self._latest:
+            self._latest = key
+            self._row.append(worker)
         else:
-            keys.append(key)
-            self._workers.append(worker)
-            if self.top is None:
-                self.top = key
+            self._row.insert(bisect(self._row, key, key=_key), worker)
+        if self.top is None or key < self.top:
+            self.top = key
 
     def pop(self) -> None:
         """The first, of whom there must be one, is not idle any more."""
-        self._workers.popleft().idle_key = None
-        keys = self._keys
-        keys.popleft()
-        self.top = keys[0] if keys else None
+        row = self._row
+        row.popleft().idle_key = None
+        self.top = row[0].idle_key if row else None
 
     def remove(self, worker: WorkerRecord) -> None:
         """A worker, which must be among them, is not idle any more."""
-        keys, key = self._keys, worker.idle_key
-        assert key is not None
+        row = self._row
+        del row[bisect(row, _key(worker), key=_key) - 1]
         worker.idle_key = None
-        place = bisect(keys, key) - 1
-        del keys[place]
-        del self._workers[place]
-        self.top = keys[0] if keys else None
+        self.top = row[0].idle_key if row else None
+
+
+def _key(worker: WorkerRecord) -> IdleKey:
+    assert worker.idle_key is not None
+    return worker.idle_key

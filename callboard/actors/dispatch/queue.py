@@ -71,10 +71,14 @@ class Queue(Generic[K, V]):
         if self._late:
             self._look()
             return value
+        self.top = None
         row.popleft()  # where none came late it is the first of the row
-        while row and row[0] not in values:
+        while row:
+            key = row[0]
+            if key in values:
+                self.top = key
+                break
             row.popleft()
-        self.top = row[0] if row else None
         return value
 
     def discard(self, key: K) -> bool:

@@ -115,6 +115,14 @@ class WorkerRecord(Load):
         """Whether it may get nothing more for now."""
         return self.leaving or self.reserved or (self.alone is not None and self.alone.task_id not in self.parked)
 
+    def room(self) -> tuple[int, int]:
+        """How many more it may run, less than none if it has more than it can run; and how many more it may have."""
+        taken = len(self.inflight)
+        free = self.open_slots if taken else max(0, self.open_slots)
+        if self.closed:
+            return min(0, free), 0
+        return free, 0 if self.stuck else self.slots + MAX_AHEAD - taken
+
     @property
     def quiet(self) -> bool:
         """Whether nothing runs on it but what waits for other tasks."""
@@ -265,23 +273,28 @@ class Roster:
 
         An idle one has room for more as well, so that a worker that gets one task for each that it has ended stays there.
         """
+        free = worker.slots - len(worker.inflight)
+        room = free + MAX_AHEAD
         if worker.peculiar:
-            taken, free, open_to_more = len(worker.inflight), worker.open_slots, not worker.closed
-            idle, loaded = open_to_more and free > 0, free < 0 < taken
-            spare = open_to_more and not worker.stuck and taken < worker.slots + MAX_AHEAD
+            free, room = worker.room()
             worker.peculiar = worker.has_peculiarities()
-        else:
-            free = worker.slots - len(worker.inflight)
-            idle, loaded, spare = free > 0, free < 0, free > -MAX_AHEAD
-        if idle:
+        if free > 0:
             if worker.idle_key is None:
                 self._rest(worker, now)
         elif worker.idle_key is not None:
             self._rouse(worker)
-        if loaded is not worker.loaded:
-            self._load(worker, loaded)
-        if spare is not worker.spare:
-            worker.profile.spare_or_not(worker, spare)
+        if free < 0:
+            if not worker.loaded:
+                worker.loaded = True
+                self.loaded[worker] = None
+        elif worker.loaded:
+            worker.loaded = False
+            del self.loaded[worker]
+        if room > 0:
+            if not worker.spare:
+                worker.profile.spare_or_not(worker, True)
+        elif worker.spare:
+            worker.profile.spare_or_not(worker, False)
 
     def engage(self, worker: WorkerRecord, now: float) -> None:
         """The first of the idle of its profile was given a task: a shorter `refresh`."""
@@ -307,13 +320,6 @@ class Roster:
         profile.idle.remove(worker)
         if profile.idle.top is None:
             del self.idle_profiles[profile]
-
-    def _load(self, worker: WorkerRecord, loaded: bool) -> None:
-        worker.loaded = loaded
-        if loaded:
-            self.loaded[worker] = None
-        else:
-            del self.loaded[worker]
 
     def expects(self, requirement: Requirement) -> bool:
         """Whether a local worker, here or being started (again), could meet the requirement."""
