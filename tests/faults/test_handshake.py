@@ -83,10 +83,11 @@ def test_who_does_not_fit_learns_why(port: int, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("no_leaks")
 def test_who_comes_over_the_network_is_no_local_worker(port: int, caplog: pytest.LogCaptureFixture) -> None:
     with Playground(port=port).play(workers=[Hand("ada")]) as stage:
+        mine = Versions.here()
         (token,) = [peer.token for peer in manager_of(stage).reception.peers.values()]
         with dealer(port, read_connection(Address("127.0.0.1", port))) as peer:
-            peer.send_multipart(encode(hello(token=token)))
-            peer.send_multipart(encode(hello()))
+            peer.send_multipart(encode(hello(python=mine.python, cloudpickle=mine.cloudpickle, token=token)))
+            peer.send_multipart(encode(hello(python=mine.python, cloudpickle=mine.cloudpickle)))
             assert peer.poll(5000)
             assert isinstance(decode(peer.recv_multipart())[0], Welcome)
             assert manager_of(stage).reception.malformed == 1
