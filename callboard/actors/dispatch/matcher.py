@@ -119,7 +119,8 @@ class Matcher:
             due, sent = 0.0, 0
             for _ in range(len(profile.spare)):
                 due += share
-                more = None if first is None else self._top_up(profile, first, max(1, math.ceil(due - ROUNDING) - sent), now)
+                part = 1 if due <= sent + 1 else math.ceil(due - ROUNDING) - sent
+                more = None if first is None else self._top_up(profile, first, part, now)
                 if more is None:
                     break
                 sent += more
