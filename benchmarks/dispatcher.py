@@ -20,7 +20,7 @@ from typing import NamedTuple
 from benchmarks.chart import Line, draw
 from callboard.actors.dispatch.command import Assign
 from callboard.actors.dispatch.dispatcher import Dispatcher
-from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.dispatch.record import WorkerInfo
 from callboard.messages.spec import TaskSpec
 from callboard.messages.task import Submission
 from callboard.messages.wire import Report

@@ -19,7 +19,7 @@ from callboard.actors.courier import Peer
 from callboard.actors.dispatch.command import Assign, Deliver
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
-from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.dispatch.record import WorkerInfo
 from callboard.actors.execution import Execution
 from callboard.actors.mailbox import Mailbox
 from callboard.actors.note import NoNote

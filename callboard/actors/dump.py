@@ -21,7 +21,7 @@ import pykka
 
 from callboard.actors.attempt import Attempt
 from callboard.actors.dispatch.agenda import Agenda
-from callboard.actors.dispatch.roster import WorkerRecord
+from callboard.actors.dispatch.record import WorkerRecord
 from callboard.messages.errors import CallboardError
 from callboard.messages.wire import MAX_DUMP, Dump, Dumped
 

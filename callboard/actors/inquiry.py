@@ -7,7 +7,7 @@ from typing import Any
 
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
-from callboard.actors.dispatch.roster import WorkerRecord
+from callboard.actors.dispatch.record import WorkerRecord
 from callboard.actors.publisher import KNOWN_TOPICS
 from callboard.messages.errors import InvalidSetting
 from callboard.messages.status import TaskStatus

@@ -11,7 +11,7 @@ import zmq
 
 from callboard.actors.courier import Missed, Peer
 from callboard.actors.dispatch.command import Notice
-from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.dispatch.record import WorkerInfo
 from callboard.actors.dispatch.rule import Rule
 from callboard.actors.ended import Ended
 from callboard.actors.frame import send_frames

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from callboard.actors.dispatch.command import Deliver
+from callboard.actors.dispatch.credit import ahead_allowed
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
-from callboard.actors.dispatch.roster import WorkerRecord, ahead_allowed
+from callboard.actors.dispatch.record import WorkerRecord
 from callboard.messages.status import FINAL, TaskStatus
 from callboard.messages.task import Submission
 from callboard.messages.wire import Ending, Report

@@ -8,7 +8,7 @@ from callboard.actors.dispatch.command import Assign, Command, Deliver, Halt, Ki
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.matcher import MAX_FENCES
-from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.dispatch.record import WorkerInfo
 from callboard.actors.reception import GRACE
 from callboard.actors.sequence import Heard, Kept, Verdict
 from callboard.messages.errors import CallboardError

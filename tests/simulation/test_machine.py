@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from callboard.actors.dispatch.command import Assign, Deliver, Halt, Recall
 from callboard.actors.dispatch.dispatcher import Dispatcher
-from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.dispatch.record import WorkerInfo
 from callboard.messages.errors import CallboardError, DependencyCycle, DuplicateTask
 from callboard.messages.spec import RetryNumbers, TaskSpec
 from callboard.messages.task import Submission

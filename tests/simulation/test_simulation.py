@@ -9,7 +9,7 @@ import pytest
 
 from callboard.actors.dispatch.attendance import Attendance
 from callboard.actors.dispatch.dispatcher import Dispatcher
-from callboard.actors.dispatch.roster import WorkerRecord
+from callboard.actors.dispatch.record import WorkerRecord
 from callboard.actors.sequence import Heard, Verdict
 from callboard.messages.codec import Packed
 from callboard.messages.wire import Report

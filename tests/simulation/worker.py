@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.dispatch.record import WorkerInfo
 from callboard.actors.sequence import Kept
 from callboard.messages.spec import TaskSpec
 from callboard.messages.wire import Ending, Report

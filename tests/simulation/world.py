@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Protocol
 
 from callboard.actors.dispatch.dispatcher import Dispatcher
-from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.dispatch.record import WorkerInfo
 from callboard.messages.task import Submission
 from callboard.messages.wire import Report
 from tests.simulation.client import Client

@@ -10,7 +10,8 @@ from callboard.actors.dispatch.ending import Endings
 from callboard.actors.dispatch.entry import NOTHING_RARE, Entry, Forfeit
 from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.matcher import Matcher
-from callboard.actors.dispatch.roster import Roster, WorkerInfo, WorkerRecord
+from callboard.actors.dispatch.record import WorkerInfo, WorkerRecord
+from callboard.actors.dispatch.roster import Roster
 from callboard.actors.dispatch.setback import Setbacks
 from callboard.actors.dispatch.shortage import Shortage
 from callboard.actors.dispatch.stray import Strays

@@ -19,7 +19,8 @@ from callboard.actors.dispatch.intake import Intake
 from callboard.actors.dispatch.isolation import Isolation
 from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.matcher import Matcher
-from callboard.actors.dispatch.roster import Roster, WorkerInfo, WorkerRecord
+from callboard.actors.dispatch.record import WorkerInfo, WorkerRecord
+from callboard.actors.dispatch.roster import Roster
 from callboard.actors.dispatch.setback import Setbacks
 from callboard.actors.dispatch.shortage import Shortage
 from callboard.messages.codec import Packed
@@ -139,17 +140,13 @@ class Dispatcher:
         if worker is None:
             return
         entry = worker.inflight.get(task_id)
-        if entry is not None and fence in (None, entry.fence):
-            lenders = worker.parked
-        elif task_id in worker.foreign and fence in (None, worker.foreign[task_id]):
-            lenders = worker.lent
-        else:
+        own = entry is not None and fence in (None, entry.fence)
+        if not own and (task_id not in worker.foreign or fence not in (None, worker.foreign[task_id])):
             return
         if parked:
-            lenders[task_id] = None
-            worker.peculiar = True
+            worker.park(task_id, foreign=not own)
         else:
-            lenders.pop(task_id, None)
+            worker.unpark(task_id, foreign=not own)
         self._attendance.settle(worker, now)
 
     # -- answers ----------------------------------------------------------------------------

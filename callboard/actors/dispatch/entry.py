@@ -16,8 +16,8 @@ from callboard.messages.task import Submission
 
 if TYPE_CHECKING:
     from callboard.actors.dispatch.agenda import Timer
+    from callboard.actors.dispatch.record import WorkerRecord
     from callboard.actors.dispatch.requirement import Requirement
-    from callboard.actors.dispatch.roster import WorkerRecord
 
 PENDING, RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 

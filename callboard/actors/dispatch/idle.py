@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from callboard.actors.dispatch.roster import WorkerRecord
+    from callboard.actors.dispatch.record import WorkerRecord
 
 IdleKey = int
 """Sorts idle workers: by the moment since when they are, and then by when they joined."""

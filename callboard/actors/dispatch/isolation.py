@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.profile import Profile
+from callboard.actors.dispatch.record import WorkerRecord
 from callboard.actors.dispatch.requirement import Requirement
-from callboard.actors.dispatch.roster import Roster, WorkerRecord
+from callboard.actors.dispatch.roster import Roster
 
 Admit = Callable[[Entry, float], bool]
 Assign = Callable[[WorkerRecord, Entry, float], None]

@@ -9,12 +9,14 @@ from itertools import islice
 
 from callboard.actors.dispatch.agenda import Action, Agenda
 from callboard.actors.dispatch.command import Outbox, Recall
+from callboard.actors.dispatch.credit import ahead_allowed
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.offer import Order
 from callboard.actors.dispatch.pool import Pool, longest_idle
 from callboard.actors.dispatch.profile import Profile
+from callboard.actors.dispatch.record import WorkerRecord
 from callboard.actors.dispatch.requirement import Requirement
-from callboard.actors.dispatch.roster import Roster, WorkerRecord, ahead_allowed
+from callboard.actors.dispatch.roster import Roster
 from callboard.messages.status import TaskStatus
 
 RUNNING = TaskStatus.RUNNING

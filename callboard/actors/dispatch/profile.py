@@ -11,7 +11,7 @@ from callboard.actors.dispatch.offer import Offers
 
 if TYPE_CHECKING:
     from callboard.actors.dispatch.pool import Pool
-    from callboard.actors.dispatch.roster import WorkerRecord
+    from callboard.actors.dispatch.record import WorkerRecord
 
 
 class Profile:

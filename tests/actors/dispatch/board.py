@@ -8,7 +8,7 @@ from typing import Any
 from callboard.actors.dispatch.command import Assign, Command, Deliver, Halt, Kill, Notice, Publish, Recall, Retold, Warn
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.entry import Entry
-from callboard.actors.dispatch.roster import WorkerInfo, WorkerRecord
+from callboard.actors.dispatch.record import WorkerInfo, WorkerRecord
 from callboard.messages.codec import Packed
 from callboard.messages.errors import CallboardError
 from callboard.messages.spec import TaskSpec

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from callboard.actors.dispatch.idle import Idle
 from callboard.actors.dispatch.profile import Profile
-from callboard.actors.dispatch.roster import WorkerInfo, WorkerRecord
+from callboard.actors.dispatch.record import WorkerInfo, WorkerRecord
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=60)
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from callboard.actors.dispatch.credit import MAX_AHEAD, ahead_allowed
 from callboard.actors.dispatch.matcher import MAX_FENCES, MAX_LOOKS
-from callboard.actors.dispatch.roster import MAX_AHEAD, WorkerInfo, ahead_allowed
+from callboard.actors.dispatch.record import WorkerInfo
 from callboard.messages.status import TaskStatus
 from tests.actors.dispatch.board import Board, task
 

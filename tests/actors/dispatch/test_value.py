@@ -6,7 +6,7 @@ import pytest
 
 from callboard.actors.dispatch.command import Assign, Forget
 from callboard.actors.dispatch.dispatcher import Dispatcher
-from callboard.actors.dispatch.roster import WorkerInfo
+from callboard.actors.dispatch.record import WorkerInfo
 from callboard.actors.dispatch.value import Values
 from callboard.messages.errors import UnknownValue
 from callboard.messages.spec import TaskSpec
