@@ -113,6 +113,7 @@ class Invariants:
         ledger = self._dispatcher.ledger
         known = ledger.entries
         self._notice_new(known)
+        ready = self._all_ready()
         ended = []
         for task_id, entry in self._open.items():
             if entry.status in FINAL:
@@ -120,9 +121,9 @@ class Invariants:
             elif known.get(task_id) is not entry:
                 fail(f"{task_id} was accepted and forgotten")
             elif entry.status is RUNNING:
-                self._runs(entry)
+                self._runs(entry, ready)
             else:
-                self._pends(entry)
+                self._pends(entry, ready)
         for task_id in ended:
             del self._open[task_id]
         demand(ledger.open == len(self._open), f"{ledger.open} tasks are counted open, {len(self._open)} are")
@@ -137,17 +138,19 @@ class Invariants:
                     self._open[entry.task_id] = entry
             self._seen = len(entries)
 
-    def _runs(self, entry: Entry) -> None:
+    def _all_ready(self) -> set[Entry]:
+        requirements = self._dispatcher.roster.requirements.values()
+        suspects = {entry for requirement in requirements for entry in requirement.suspects}
+        return suspects.union(*{requirement.pool for requirement in requirements})
+
+    def _runs(self, entry: Entry, ready: set[Entry]) -> None:
         worker = entry.worker
         if worker is None or worker.inflight.get(entry.task_id) is not entry:
             fail(f"{entry.task_id} runs nowhere")
-        if self._ready(entry):
+        if entry in ready:
             fail(f"{entry.task_id} runs and is ready")
 
-    def _ready(self, entry: Entry) -> bool:
-        return entry.category.requirement.has_ready(entry)
-
-    def _pends(self, entry: Entry) -> None:
+    def _pends(self, entry: Entry, ready: set[Entry]) -> None:
         rare = entry.rare
         if entry.worker is not None:
             fail(f"{entry.task_id} is pending and has a worker")
@@ -155,11 +158,11 @@ class Invariants:
             stood_for = any(held.rare.stand_in_for is entry for held in self._dispatcher.endings.held)
             demand(stood_for or (rare.stand_in is not None and not rare.stand_in.final), f"{entry.task_id} has lost its fallback")
         elif entry.waiting_for:
-            self._waits(entry)
-        elif not self._ready(entry) and (entry.timer is None or entry.timer.action is None):
+            self._waits(entry, ready)
+        elif entry not in ready and (entry.timer is None or entry.timer.action is None):
             fail(f"{entry.task_id} waits for nothing and is not ready")
 
-    def _waits(self, entry: Entry) -> None:
+    def _waits(self, entry: Entry, ready: set[Entry]) -> None:
         ledger = self._dispatcher.ledger
         count = 0
         for task_id in set(entry.dependencies):
@@ -176,7 +179,7 @@ class Invariants:
             demand(entry in leader.rare.followers, f"{entry.task_id} follows {leader.task_id}, which does not know")
         if count != entry.waiting_for:
             fail(f"{entry.task_id} counts {entry.waiting_for} that it waits for, there are {count}")
-        if self._ready(entry):
+        if entry in ready:
             fail(f"{entry.task_id} is ready and waits for others")
 
     def _consistent(self, worker: WorkerRecord) -> None:
@@ -184,7 +187,8 @@ class Invariants:
         for task_id, entry in worker.inflight.items():
             if entry.worker is not worker or entry.status is not RUNNING:
                 fail(f"{name} has {task_id}, which is {entry.status} elsewhere")
-        demand(worker.peculiar or not worker.has_peculiarities(), f"nobody said that {worker.info.worker_id} is peculiar")
+        if not worker.peculiar and worker.has_peculiarities():
+            fail(f"nobody said that {name} is peculiar")
         idle = not worker.closed and worker.open_slots > 0
         if (worker in worker.profile.idle) is not idle or (worker.idle_key is not None) is not idle:
             fail(f"{name} is {'not ' * (not idle)}idle, the roster says otherwise")

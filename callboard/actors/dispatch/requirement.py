@@ -106,10 +106,6 @@ class Requirement:
         """All that is ready."""
         return [*self.in_row(), *self.suspects]
 
-    def has_ready(self, entry: Entry) -> bool:
-        """Whether one of its tasks is ready."""
-        return entry.order in self.pool or entry in self.suspects
-
     def describe(self) -> str:
         """The needs in words."""
         role = "any role" if self.role is None else f"role {self.role!r}"
