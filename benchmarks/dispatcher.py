@@ -28,8 +28,8 @@ from callboard.messages.wire import Report
 CHART = Path(__file__).parent.parent / "docs" / "dispatcher.svg"
 BATCH = 500
 WINDOW = 10_000
-WINDOWS = 5
-TURNS = 2
+WINDOWS = 3
+TURNS = 4
 PROFILES = 16
 SHORT, LONG = 5, 50_000
 """Run times that workers tell (microseconds): of short tasks many are sent ahead, of long ones none."""

@@ -66,10 +66,11 @@ WORKLOADS = (
     ),
     Workload(
         "A2", "the same by asyncio.gather and by executor.map", "tasks/s", True, "many", 50_000, 500, 100_000, 3,
-        ("callboard gather", "callboard map"), (OURS,), (), (at_least(1.0, OURS),),
+        ("callboard gather", "callboard map"), (OURS, PROCESSES, POOL), (),
+        (at_least(1.0, OURS), at_least(4.0, PROCESSES), at_least(1.1, POOL)),
     ),
     Workload(
-        "B", "one task at a time, median round trip", "us", False, "trips", 2000, 100, 2000, 3,
+        "B", "one task at a time, median round trip", "us", False, "trips", 2000, 100, 2000, 5,
         (OURS,), BUILT_IN, OTHERS, (at_least(1 / 1.3, PROCESSES), at_most(4.0, "p99 / median")),
     ),
     Workload(
