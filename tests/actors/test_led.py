@@ -164,17 +164,10 @@ def test_what_comes_just_as_who_leads_leaves_is_not_left_lying(mailbox: LedMailb
     assert sorted(led + owner.got) == list(range(300))
 
 
-def test_the_owner_takes_the_turn_that_nobody_wants(mailbox: LedMailbox, owner: Owner) -> None:
+@pytest.mark.parametrize("more", [False, True])
+def test_the_owner_takes_the_turn_that_nobody_wants(mailbox: LedMailbox, owner: Owner, more: bool) -> None:
     take(mailbox)
-    mailbox.has_led(more=False)
-    mailbox.give_back()
-    wait(mailbox.turn.locked)
-    assert not mailbox.take_turn()
-
-
-def test_the_owner_goes_on_when_there_is_more(mailbox: LedMailbox, owner: Owner) -> None:
-    take(mailbox)
-    mailbox.has_led(more=True)
+    mailbox.has_led(more)
     mailbox.give_back()
     wait(mailbox.turn.locked)
     assert not mailbox.take_turn()

@@ -41,13 +41,29 @@ class Host:
         self.slots = slots
         self.row: list[tuple[str, int]] = []
         self.parked: set[tuple[str, int]] = set()
-        self.twice: set[str] = set()
-        """Tasks of which it had two attempts as it came back: a record knows one attempt of a task, the later."""
+        self.silent: set[tuple[str, int]] = set()
+        """Earlier attempts of tasks of which it had a later one as well: of those it says nothing any more."""
         self.number = 0
 
     def running(self) -> list[tuple[str, int]]:
         """What has begun."""
         return self.row[: self.slots + len(self.parked)]
+
+    def speaks_of(self, row: tuple[str, int]) -> bool:
+        """Whether it has no later attempt of the same task, and had none."""
+        return row not in self.silent and [each for each in self.row if each[0] == row[0]][-1] == row
+
+    def named(self) -> list[tuple[str, int]]:
+        """What it says that it has."""
+        return [row for row in self.row if self.speaks_of(row)]
+
+    def remove(self, row: tuple[str, int]) -> bool:
+        """It has an attempt no more; whether it says so."""
+        spoken = self.speaks_of(row)
+        self.row.remove(row)
+        if spoken:
+            self.silent |= {each for each in self.row if each[0] == row[0]}
+        return spoken
 
 
 class CoreMachine(RuleBasedStateMachine):
@@ -85,7 +101,8 @@ class CoreMachine(RuleBasedStateMachine):
         host = self.hosts[name]
         begun = host.running()
         back = [row for row in host.row if row not in begun and row[0] in ids]
-        host.row = [row for row in host.row if row not in back]
+        for row in back:
+            host.remove(row)
         self.dispatcher.hand_back(name, [task_id for task_id, _ in back], [fence for _, fence in back], self.now)
 
     def halt(self, name: str, ids: list[str]) -> None:
@@ -95,7 +112,8 @@ class CoreMachine(RuleBasedStateMachine):
 
     def answer(self, name: str, row: tuple[str, int], ending: int, again: float | None) -> None:
         host = self.hosts[name]
-        host.row.remove(row)
+        if not host.remove(row):
+            return
         host.number += 1
         report = Report(
             epoch="e",
@@ -169,8 +187,12 @@ class CoreMachine(RuleBasedStateMachine):
         if found is not None:
             name, row = found
             self.hosts[name].parked.add(row)
-            self.dispatcher.park(name, row[0], True, self.now, row[1])
+            self.tell_parked(name, row, True)
             self.flush()
+
+    def tell_parked(self, name: str, row: tuple[str, int], parked: bool) -> None:
+        if self.hosts[name].speaks_of(row):
+            self.dispatcher.park(name, row[0], parked, self.now, row[1])
 
     @rule(pick=PICK)
     def go_on(self, pick: int) -> None:
@@ -183,7 +205,7 @@ class CoreMachine(RuleBasedStateMachine):
     def _go_on(self, name: str, row: tuple[str, int]) -> None:
         host = self.hosts[name]
         host.parked.remove(row)
-        self.dispatcher.park(name, row[0], False, self.now, row[1])
+        self.tell_parked(name, row, False)
         self.answer(name, row, Ending.COMPLETED, None)
 
     @precondition(lambda self: self.hosts)
@@ -201,12 +223,10 @@ class CoreMachine(RuleBasedStateMachine):
         if returns and not certain:
             # It was merely out of reach: it has all it had, and the attempts of others go on taking its slots.
             self.hosts[name] = host
-            ids = [task_id for task_id, _ in host.row]
-            host.twice |= {task_id for task_id in ids if ids.count(task_id) > 1}
-            drop = self.dispatcher.join(info, self.now, 0.0, host.row)
+            drop = self.dispatcher.join(info, self.now, 0.0, host.named())
             self.halt(name, drop)
             for row in sorted(host.parked & set(host.row)):
-                self.dispatcher.park(name, row[0], True, self.now, row[1])
+                self.tell_parked(name, row, True)
             self.flush()
 
     @precondition(lambda self: self.hosts)
@@ -215,11 +235,11 @@ class CoreMachine(RuleBasedStateMachine):
         name = list(self.hosts)[pick % len(self.hosts)]
         host = self.hosts[name]
         host.row = host.row[: max(kept, len(host.running()))]
-        dropped = self.dispatcher.join(self.dispatcher.roster.workers[name].info, self.now, 0.0, host.row)
+        dropped = self.dispatcher.join(self.dispatcher.roster.workers[name].info, self.now, 0.0, host.named())
         foreign = self.dispatcher.roster.workers[name].foreign
-        assert foreign.keys() >= set(dropped) - host.twice
+        assert all(task_id in foreign for task_id in dropped)
         for row in sorted(host.parked):
-            self.dispatcher.park(name, row[0], True, self.now, row[1])
+            self.tell_parked(name, row, True)
         self.flush()
 
     @precondition(lambda self: self.accepted)

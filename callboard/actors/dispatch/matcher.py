@@ -118,11 +118,12 @@ class Matcher:
                 continue
             share = _share(profile, takers)
             first = profile.offers.first()
+            if first is None:
+                continue
             due, sent = 0.0, 0
             for _ in range(len(profile.spare)):
                 due += share
-                part = 1 if due <= sent + 1 else math.ceil(due - ROUNDING) - sent
-                more = None if first is None else self._top_up(profile, first, part, now)
+                more = self._top_up(profile, first, max(1, math.ceil(due - ROUNDING) - sent), now)
                 if more is None:
                     break
                 sent += more

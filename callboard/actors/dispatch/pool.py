@@ -19,7 +19,7 @@ Standing = tuple[tuple[Profile, ...], ...]
 """Who meets a requirement, the least skilled first, those of equal cost side by side."""
 
 
-class Pool(Queue[Order, "Entry"]):
+class Pool(Queue["Entry"]):
     """The ready tasks of all requirements of one standing."""
 
     __slots__ = ("_everybody", "number", "profiles", "standing")

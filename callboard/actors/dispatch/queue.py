@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
+
+from callboard.actors.dispatch.offer import Order
 
 SPARE_PLACES = 64
 
-
-class Key(Protocol):
-    """Can be hashed and sorted."""
-
-    def __lt__(self, other: Any, /) -> bool: ...
-
-
-K = TypeVar("K", bound=Key)
 V = TypeVar("V")
 
 
-class Queue(Generic[K, V]):
+class Queue(Generic[V]):
     """Values by unique keys; ``top`` is the least key, None when there is none.
 
     Most keys come in order: theirs is a row, to which they are appended. What comes out of order goes to a heap. What was
@@ -31,22 +25,22 @@ class Queue(Generic[K, V]):
     __slots__ = ("_late", "_row", "_values", "top")
 
     def __init__(self) -> None:
-        self._values: dict[K, V] = {}
-        self._row: deque[K] = deque()
-        self._late: list[K] = []  # a heap
-        self.top: K | None = None
+        self._values: dict[Order, V] = {}
+        self._row: deque[Order] = deque()
+        self._late: list[Order] = []  # a heap
+        self.top: Order | None = None
 
     def __len__(self) -> int:
         return len(self._values)
 
-    def __contains__(self, key: K) -> bool:
+    def __contains__(self, key: Order) -> bool:
         return key in self._values
 
     def __iter__(self) -> Iterator[V]:
         """The values in order."""
         return (self._values[key] for key in sorted(self._values))
 
-    def add(self, key: K, value: V) -> bool:
+    def add(self, key: Order, value: V) -> bool:
         """Put in a value; whether it is now the first."""
         self._values[key] = value
         row = self._row
@@ -81,7 +75,7 @@ class Queue(Generic[K, V]):
             row.popleft()
         return value
 
-    def discard(self, key: K) -> bool:
+    def discard(self, key: Order) -> bool:
         """Take a value out; whether it was in."""
         values = self._values
         if key not in values:
@@ -106,6 +100,6 @@ class Queue(Generic[K, V]):
         if late and (self.top is None or late[0] < self.top):
             self.top = late[0]
 
-    def replace(self, other: Queue[K, V]) -> None:
+    def replace(self, other: Queue[V]) -> None:
         """Become what the other was, which must not be used any more."""
         self._values, self._row, self._late, self.top = other._values, other._row, other._late, other.top

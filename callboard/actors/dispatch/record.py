@@ -113,6 +113,7 @@ class WorkerRecord(Load):
     def room(self) -> tuple[int, int]:
         """How many more it may run, less than none if it has more than it can run; and how many more it may have."""
         taken = len(self.inflight)
+        # Without tasks of its own it has none too many, whatever takes its slots: there is nothing to be called back.
         free = self.open_slots if taken else max(0, self.open_slots)
         if self.closed:
             return min(0, free), 0

@@ -10,7 +10,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["add", "add", "discard", "pop"]), st
 
 @given(STEPS)
 def test_it_is_what_a_sorted_mapping_would_be(steps: list[tuple[str, int]]) -> None:
-    queue: Queue[int, str] = Queue()
+    queue: Queue[str] = Queue()
     known: dict[int, str] = {}
     for what, key in steps:
         if what == "add" and key not in known:
@@ -27,7 +27,7 @@ def test_it_is_what_a_sorted_mapping_would_be(steps: list[tuple[str, int]]) -> N
 
 
 def test_what_is_taken_out_behind_the_first_does_not_pile_up() -> None:
-    queue: Queue[int, str] = Queue()
+    queue: Queue[str] = Queue()
     queue.add(0, "stays")
     for key in range(1, 10_000):
         queue.add(key, "goes")
