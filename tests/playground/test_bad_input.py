@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import socket
 import subprocess
 import threading
@@ -22,6 +23,7 @@ from callboard import (
     CannotPickle,
     DependencyCycle,
     DuplicateTask,
+    Event,
     InvalidSetting,
     InvalidTask,
     InvalidWorker,
@@ -433,7 +435,9 @@ def test_somebody_else_listens_there(no_leaks: None) -> None:
 
 
 def test_submit_after_the_connection_was_closed(free_port: Callable[[], int]) -> None:
+    submitted: queue.SimpleQueue[Event] = queue.SimpleQueue()
     with Playground(port=free_port()).play(workers=[Noting("ada")]) as stage:
+        stage.on("task.submitted", submitted.put)
         board = connect(str(stage.address))
         assert board.submit(Task(processor="worker", input_data={"data": 2})).result(20).output == 2
         waiting = board.submit(Task("waits", "nobody"))
@@ -444,6 +448,8 @@ def test_submit_after_the_connection_was_closed(free_port: Callable[[], int]) ->
             board.submit(Task(processor="worker"))
         with pytest.raises(PlaygroundClosed):
             board.on("task.*", print)
+        while submitted.get(timeout=20).task_id != waiting.task_id:
+            pass  # the last words of a client may come after its end
         stage.task_manager.get_task(waiting.task_id)
         stage.submit(Task(processor="worker")).result(20)
 
