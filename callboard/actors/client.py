@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -15,7 +14,7 @@ from callboard.actors.ended import Ended
 from callboard.actors.errand import Errands
 from callboard.actors.forerunner import Forerunners
 from callboard.actors.handle import Outcome, TaskHandle, settle_all
-from callboard.actors.label import check_labels
+from callboard.actors.label import check_labels, surely_ids
 from callboard.actors.party import Link, Sink, Taker
 from callboard.messages.codec import Packed, pack
 from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClosed
@@ -124,11 +123,13 @@ class Client:
     def _submit_sources(self, submission: Submission) -> None:
         # Through a row, not by recursion: tasks may be nested in each other's arguments a thousand deep.
         made: list[tuple[Source, Submission]] = []
-        for each in itertools.chain([submission], (its for _, its in made)):
+        row = [submission]
+        for each in row:
             for source in each.sources:
                 its = source.first_submission()
                 if its is not None:
                     made.append((source, its))
+                    row.append(its)
             each.sources = ()
         for source, its in reversed(made):
             self._forerunners.keep(source, self.submit_made(its, TaskHandle))
@@ -178,7 +179,7 @@ class Client:
             and name.isascii()
             and (code is None or len(code.blob) <= self.max_payload)
             and submission.fallback is None
-            and not submission.dependencies
+            and (not submission.dependencies or surely_ids(submission.dependencies))
             and not submission.given_id
             and submission.idempotency_key is None
         )

@@ -242,8 +242,8 @@ class Peer:
 def burden(entry: Entry, ledger: Ledger, counted: set[str]) -> int:
     """What a task to be assigned weighs in a message; shared values that are ``counted`` already weigh nothing."""
     weighs = weight(entry.payload)  # type: ignore[arg-type]
-    if entry.dependencies:
-        weighs += sum(100 + weight(ledger.entries[task_id].output) for task_id in entry.dependencies)
+    for task_id in entry.dependencies:
+        weighs += 100 + weight(ledger.entries[task_id].output)
     submission = entry.submission
     if submission is not None:
         weighs += sum(weight(ledger.values.packed(value_id)) for value_id in submission.shares if value_id not in counted)

@@ -17,7 +17,7 @@ from callboard.actors.client import Client
 from callboard.actors.crew import Crew
 from callboard.actors.processor import handle
 from callboard.actors.request import ProcessRequest
-from callboard.messages.argument import Reference, all_swapped
+from callboard.messages.argument import replaced
 from callboard.messages.awaiting import is_awaitable
 from callboard.messages.code import restore
 from callboard.messages.codec import load, pack
@@ -113,11 +113,11 @@ class Execution:
         assert attempt.payload is not None
         if spec.kind is WorkKind.CALL:
             function = self._code(spec)
-            args, kwargs, metadata = load(attempt.payload)
+            args, kwargs, metadata, needs = load(attempt.payload)
             request.fill({}, metadata)
-            if attempt.inputs:
+            if needs:
                 results = request.dependency_data
-                args, kwargs = all_swapped(args, kwargs, Reference, lambda reference: results[reference.task_id].output)
+                args, kwargs = replaced(args, kwargs, [(place, results[task_id].output) for place, task_id in needs])
             value = function(*args, **kwargs)
             outcome = None
         elif spec.kind is WorkKind.CARRIED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from callboard.messages.errors import InvalidTask
 from callboard.messages.task import Submission
 from callboard.messages.wire import MAX_ID, MAX_NAME
@@ -18,3 +20,8 @@ def check_labels(submission: Submission) -> None:
             raise InvalidTask(f"the {what} of a task has at most {limit} characters, not {len(text):,}: {text[:50]!r}...")
         if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
             raise InvalidTask(f"the {what} of a task must be text that can be encoded, which {text!r} cannot")
+
+
+def surely_ids(texts: Collection[str]) -> bool:
+    """Whether these, of which there must be one, can travel as ids, without a closer look: short plain texts, as nearly all are."""
+    return max(map(len, texts)) <= MAX_ID and all(map(str.isascii, texts))

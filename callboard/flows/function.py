@@ -13,7 +13,7 @@ from callboard.flows.declaration import Names, Skills
 from callboard.flows.signature import Signature, signature_of
 from callboard.flows.spec import intern_spec
 from callboard.flows.task import Task
-from callboard.messages.argument import Reference, all_swapped, found, holds
+from callboard.messages.argument import Place, found, places, replaced
 from callboard.messages.code import Code, capture, lasts
 from callboard.messages.errors import InvalidTask
 from callboard.messages.payload import Payload, dumps, is_plain
@@ -69,7 +69,8 @@ class FunctionTask(Task):
     def with_outputs(self, outputs: Mapping[str, Any]) -> FunctionTask:
         """A copy in which the Tasks among the arguments are replaced by their outputs, given by id."""
         made = copy.copy(self)
-        made.args, made.kwargs = all_swapped(self.args, self.kwargs, Task, lambda task: outputs[task.id])
+        instead = [(place, outputs[task.id]) for place, task in places(self.args, self.kwargs, Task)]
+        made.args, made.kwargs = replaced(self.args, self.kwargs, instead)
         return made
 
     @property
@@ -98,19 +99,18 @@ class FunctionTask(Task):
         maker: Maker | None = fields.get("_made_by")
         if maker is not None:
             return (maker.captured or maker.capture()).submission(task_id, fields["args"], fields["kwargs"])
-        # The function's code and the arguments, with a `Reference` in place of each Task.
         code = capture(self.function, self._label())
         kwargs = self.kwargs
         if self.input_data:
             kwargs = {**self._own_inputs(), **kwargs}
         shares = shared_in((*self.args, *kwargs.values()))
-        args, kwargs = _with_references(self.args, kwargs)
-        payload = dumps((args, kwargs, self.metadata or {}), f"an argument of {self._label()}")
+        args, kwargs, needs, _ = _without_tasks(self.args, kwargs)
+        payload = dumps((args, kwargs, self.metadata or {}, needs), f"an argument of {self._label()}")
         return self._submission(task_id, self.spec(code), payload, code, shares)
 
     def _with_arguments(self, arguments: Mapping[str, Any]) -> tuple[Code | None, Payload, tuple[str, ...]]:
         kwargs = {**self.kwargs, **arguments}
-        payload = dumps((self.args, kwargs, self.metadata or {}), f"an argument of {self._label()}")
+        payload = dumps((self.args, kwargs, self.metadata or {}, ()), f"an argument of {self._label()}")
         return capture(self.function, self._label()), payload, shared_in((*self.args, *kwargs.values()))
 
     def spec(self, code: Code | None = None) -> TaskSpec:
@@ -163,14 +163,15 @@ class Maker:
         Tasks among them, or directly in a list, tuple or dict that is one of them, are waited for, and their outputs are given
         to the function in their place.
         """
-        for value in (*args, *kwargs.values()) if kwargs else args:
-            if isinstance(value, Task) or holds(value, Task):
-                return FunctionTask(self.function, *args, kwargs=kwargs, **self.declared)
         made = FunctionTask.__new__(FunctionTask)
         fields = made.__dict__
         fields.update(self._fields)
         fields["args"] = args
         fields["kwargs"] = kwargs
+        sources = found((*args, *kwargs.values()) if kwargs else args, Task)
+        if sources:
+            fields["_sources"] = (*self.pattern._sources, *sources)
+            fields["dependencies"] = tuple(dict.fromkeys([*self.pattern.dependencies, *[source.id for source in sources]]))
         return made
 
     def capture(self) -> Call:
@@ -240,34 +241,30 @@ class Call:
         code = capture(pattern.function, f"function {pattern.name!r}")
         return cls(pattern.spec(code), code, pattern.name, f"an argument of {pattern.name!r}")
 
-    def submission(self, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
+    def submission(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Submission:
         """What travels of a call; it waits for the Tasks among its arguments. Raises `CannotPickle`."""
         if not args and not kwargs:
             return Submission(task_id, self.name, self.spec, _NO_ARGUMENTS, (), self.code)
         values = (*args, *kwargs.values()) if kwargs else args
-        for value in values:
-            if not is_plain(value):
-                return self._submission_with(values, task_id, args, kwargs)
-        return Submission(task_id, self.name, self.spec, pickle.dumps((args, kwargs, {}), 5), (), self.code)
-
-    def _submission_with(self, values: tuple[Any, ...], task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
-        shares = shared_in(values)
-        sources = tuple([value for value in values if isinstance(value, Task)])
-        dependencies: tuple[str, ...] = ()
-        if sources:
-            dependencies = tuple(dict.fromkeys(source.id for source in sources))
-            args, kwargs = _with_references(args, kwargs)
-        payload = dumps((args, kwargs, {}), self.what)
-        return Submission(task_id, self.name, self.spec, payload, dependencies, self.code, shares=shares, sources=sources)
+        special = [value for value in values if not is_plain(value)]
+        if not special:
+            return Submission(task_id, self.name, self.spec, pickle.dumps((args, kwargs, {}, ()), 5), (), self.code)
+        others = [value for value in special if not isinstance(value, Task)]
+        args, kwargs, needs, sources = _without_tasks(args, kwargs)
+        # Of plain values alone `pickle.dumps` makes what `dumps` makes, and sooner.
+        whole: tuple[Any, ...] = args, kwargs, {}, needs
+        payload = dumps(whole, self.what) if others else pickle.dumps(whole, 5)
+        dependencies = tuple(dict.fromkeys([task_id for _, task_id in needs]))
+        return Submission(task_id, self.name, self.spec, payload, dependencies, self.code, shares=shared_in(others), sources=sources)
 
 
-_NO_ARGUMENTS = pickle.dumps(((), {}, {}), 5)
+_NO_ARGUMENTS = pickle.dumps(((), {}, {}, ()), 5)
 _OWN = frozenset({"metadata", "fallback", "input_data", "dependencies", "idempotency_key"})
 """What a declaration may say that a submission has beside its spec and its arguments."""
 _calls: dict[int, tuple[weakref.ref[Any], Call]] = {}
 
 
-def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Submission:
+def call_submission(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Submission:
     """What travels of the call ``function(*args, **kwargs)``, under a fresh id."""
     return call_of(function).submission(fresh_id(), args, kwargs)
 
@@ -293,8 +290,17 @@ def _remember(function: Callable[..., Any]) -> Call:
     return call
 
 
-def _with_references(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return all_swapped(args, kwargs, Task, lambda task: Reference(task_id=task.id))
+Needs = tuple[tuple[Place, str], ...]
+"""Where in the arguments the output of which task is to go."""
+
+
+def _without_tasks(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any], Needs, tuple[Task, ...]]:
+    """The arguments with None in place of each Task, and those tasks."""
+    tasks = places(args, kwargs, Task)
+    if not tasks:
+        return args, kwargs, (), ()
+    args, kwargs = replaced(args, kwargs, [(place, None) for place, _ in tasks])
+    return args, kwargs, tuple([(place, task.id) for place, task in tasks]), tuple([task for _, task in tasks])
 
 
 def _name_of(function: Callable[..., Any]) -> str:

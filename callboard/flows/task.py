@@ -174,13 +174,16 @@ class Task(Hooks, Declared):
 
     def first_submission(self) -> Submission | None:
         """The same, but None when the task was submitted before: what names it as a dependency need not do it again."""
-        first = fresh_id()
-        if self.__dict__.setdefault("_sent_as", first) is not first:
+        fields = self.__dict__
+        if "_sent_as" in fields:
             return None
+        first = fresh_id()
+        if fields.setdefault("_sent_as", first) is not first:
+            return None  # another thread has
         try:
             return self._submission_as(str(self.id))
         except BaseException:
-            del self.__dict__["_sent_as"]
+            del fields["_sent_as"]
             raise
 
     def _submission_as(self, task_id: str) -> Submission:

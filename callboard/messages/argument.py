@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 CONTAINERS = frozenset((list, tuple, dict))
 
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Stands in a call's arguments for the output of a task that it depends on."""
-
-    task_id: str
-
-    def __reduce__(self) -> tuple[type[Reference], tuple[str]]:
-        # What a dataclass with slots does instead looks its fields up by name, at both ends, which takes longer than all else.
-        return Reference, (self.task_id,)
+Place = tuple[Any, ...]
+"""Which argument, by position or name; where that is a container, also which of its items, by position or key."""
 
 
 def found(values: Iterable[Any], kind: type[Any]) -> list[Any]:
@@ -26,32 +17,48 @@ def found(values: Iterable[Any], kind: type[Any]) -> list[Any]:
     for value in values:
         if isinstance(value, kind):
             seen.append(value)
-        elif holds(value, kind):
-            seen += [item for item in _items(value) if isinstance(item, kind)]
+        elif _holds(value, kind):
+            seen += [item for _, item in _items(value) if isinstance(item, kind)]
     return seen
 
 
-def holds(value: Any, kind: type[Any]) -> bool:
-    """Whether a value is a list, tuple or dict with such an object in it. Asked for every argument, so that it loops in C."""
-    return type(value) in CONTAINERS and any(issubclass(each, kind) for each in set(map(type, _items(value))))
+def places(args: tuple[Any, ...], kwargs: Mapping[str, Any], kind: type[Any]) -> list[tuple[Place, Any]]:
+    """Where the objects of a kind stand among the arguments, and which they are."""
+    seen: list[tuple[Place, Any]] = []
+    for key, value in (*enumerate(args), *kwargs.items()):
+        if isinstance(value, kind):
+            seen.append(((key,), value))
+        elif _holds(value, kind):
+            seen += [((key, within), item) for within, item in _items(value) if isinstance(item, kind)]
+    return seen
 
 
-def swapped(value: Any, kind: type[Any], instead: Callable[[Any], Any]) -> Any:
-    """``value`` with something else ``instead`` of each object of a kind; a container that holds one is copied."""
-    if isinstance(value, kind):
-        return instead(value)
-    if not holds(value, kind):
-        return value
-    items = [instead(item) if isinstance(item, kind) else item for item in _items(value)]
-    return dict(zip(value, items, strict=True)) if type(value) is dict else type(value)(items)
-
-
-def all_swapped(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], kind: type[Any], instead: Callable[[Any], Any]
+def replaced(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], instead: Iterable[tuple[Place, Any]]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same for all arguments of a call."""
-    return tuple(swapped(value, kind, instead) for value in args), {name: swapped(value, kind, instead) for name, value in kwargs.items()}
+    """The arguments with other objects at some places; a container is copied before something in it is."""
+    positional, named = list(args), dict(kwargs)
+    copies: dict[int | str, Any] = {}
+    for (key, *within), value in instead:
+        whole: Any = positional if type(key) is int else named
+        if not within:
+            whole[key] = value
+            continue
+        if key not in copies:
+            copies[key] = dict(whole[key]) if type(whole[key]) is dict else list(whole[key])
+        copies[key][within[0]] = value
+    for key, copy in copies.items():
+        whole = positional if type(key) is int else named
+        whole[key] = tuple(copy) if type(whole[key]) is tuple else copy
+    return tuple(positional), named
 
 
-def _items(container: Any) -> Iterable[Any]:
-    return container.values() if type(container) is dict else container
+def _holds(value: Any, kind: type[Any]) -> bool:
+    # Asked for every argument, so that it loops in C.
+    if type(value) not in CONTAINERS:
+        return False
+    return any(issubclass(each, kind) for each in set(map(type, value.values() if type(value) is dict else value)))
+
+
+def _items(container: Any) -> Iterator[tuple[Any, Any]]:
+    return iter(container.items()) if type(container) is dict else enumerate(container)

@@ -37,7 +37,7 @@ class SharedValue:
 
 def shared_in(values: Iterable[Any]) -> tuple[str, ...]:
     """The ids of the shared values among ``values``."""
-    return tuple(value.value_id for value in values if type(value) is SharedValue)
+    return tuple([value.value_id for value in values if type(value) is SharedValue])
 
 
 class _Kept:

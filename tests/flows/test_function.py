@@ -8,7 +8,6 @@ import pytest
 
 from callboard.flows import FanOutFanInPattern, FunctionTask, MapTask, Task, call_submission, task
 from callboard.flows.function import _calls
-from callboard.messages.argument import Reference
 from callboard.messages.code import restore
 from callboard.messages.errors import CannotPickle, InvalidTask
 from callboard.messages.task import WorkKind
@@ -39,17 +38,18 @@ def test_the_task_of_a_call_is_declared_as_the_function_was() -> None:
     assert (made.name, made.skills, made.provides) == ("add", {"sums": 2}, "total")
     submission = made.submission()
     assert submission.spec.kind is WorkKind.CALL
-    assert opened(submission) == ((1,), {"b": 2}, {})
+    assert opened(submission) == ((1,), {"b": 2}, {}, ())
     assert submission.code is not None and restore(*submission.code) is add
 
 
-def test_tasks_among_the_arguments_become_dependencies_and_references() -> None:
-    source = Task("source")
-    made = add.task(source, b=twice.task(3))
+def test_tasks_among_the_arguments_become_dependencies_and_their_outputs_have_places() -> None:
+    source, other = Task("source"), twice.task(3)
+    made = add.task(source, b=[1, other, source])
+    assert set(made.dependencies) == {source.id, other.id}
     submission = made.submission()
-    args, kwargs, _ = opened(submission)
-    assert args == (Reference(task_id=source.id),)
-    assert set(submission.dependencies) == {source.id, kwargs["b"].task_id}
+    needs = (((0,), source.id), (("b", 1), other.id), (("b", 2), source.id))
+    assert opened(submission) == ((None,), {"b": [1, None, None]}, {}, needs)
+    assert submission.dependencies == (source.id, other.id)
 
 
 def test_arguments_not_given_are_asked_for_by_name() -> None:
@@ -64,7 +64,7 @@ def test_a_call_is_as_good_as_a_task() -> None:
     assert first.task_id != second.task_id
     assert len(second.dependencies) == 1
     assert call_submission(plain, (1,), {}).spec.role == "python"
-    assert opened(call_submission(len, ([1],), {})) == (([1],), {}, {})
+    assert opened(call_submission(len, ([1],), {})) == (([1],), {}, {}, ())
 
 
 def test_a_function_that_is_gone_is_forgotten() -> None:

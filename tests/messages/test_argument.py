@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from callboard.messages.argument import all_swapped, found, holds, swapped
+from callboard.messages.argument import found, places, replaced
 
 
 class Mark:
@@ -23,22 +23,28 @@ ONE, TWO = Mark(1), Special(2)
 
 @pytest.mark.parametrize("value", [[1, ONE], (TWO,), {"a": ONE}])
 def test_what_holds_one(value: Any) -> None:
-    assert holds(value, Mark)
+    assert len(found([value], Mark)) == len(places((value,), {}, Mark)) == 1
 
 
-@pytest.mark.parametrize("value", [[], [1, 2], {"a": "b"}, {ONE: 1}, [[ONE]], {ONE}, "text", 3, None, ONE])
+@pytest.mark.parametrize("value", [[], [1, 2], {"a": "b"}, {ONE: 1}, [[ONE]], {ONE}, "text", 3, None])
 def test_what_holds_none_that_counts(value: Any) -> None:
-    assert not holds(value, Mark)
-    assert value is ONE or swapped(value, Mark, lambda mark: mark.number) is value
+    assert found([value], Mark) == places((value,), {}, Mark) == []
 
 
 def test_they_are_found_in_order() -> None:
     assert found([TWO, 5, [ONE, 6, TWO], {"a": ONE}, "text"], Mark) == [TWO, ONE, TWO, ONE]
 
 
-def test_all_are_swapped_and_what_was_given_is_not_changed() -> None:
-    given = [ONE, 6]
-    args, kwargs = all_swapped((TWO, given, "text"), {"pair": (ONE, 7), "named": {"a": TWO, "b": 8}}, Mark, lambda mark: -mark.number)
-    assert args == (-2, [-1, 6], "text")
-    assert kwargs == {"pair": (-1, 7), "named": {"a": -2, "b": 8}}
-    assert given == [ONE, 6]
+def test_their_places_tell_them_apart() -> None:
+    args, kwargs = (TWO, [ONE, 6, TWO], "text"), {"pair": (7, ONE), "named": {None: TWO, "b": 8}}
+    assert places(args, kwargs, Mark) == [((0,), TWO), ((1, 0), ONE), ((1, 2), TWO), (("pair", 1), ONE), (("named", None), TWO)]
+
+
+def test_others_are_put_in_their_places_and_what_was_given_is_not_changed() -> None:
+    given, named = [ONE, 6, TWO], {"a": TWO, "b": 8}
+    args, kwargs = (TWO, given, "text"), {"pair": (ONE, 7), "named": named}
+    instead = [(place, -mark.number) for place, mark in places(args, kwargs, Mark)]
+    assert replaced(args, kwargs, instead) == ((-2, [-1, 6, -2], "text"), {"pair": (-1, 7), "named": {"a": -2, "b": 8}})
+    assert given == [ONE, 6, TWO]
+    assert named == {"a": TWO, "b": 8}
+    assert args[0] is TWO
