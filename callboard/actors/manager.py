@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from callboard.actors.supervisor import Supervisor
 
 PROBE_EVERY = 0.5
+IDLE_PROBE_EVERY = 1.0
+"""Seconds between probes of all peers: while tasks are open, and while none is, so that who waits for work costs next to nothing."""
 EPOCHS = 1 << 14
 """How many ranges there are from which a manager numbers its assignments: see `Dispatcher`."""
 ROUNDS = 4
@@ -95,7 +97,7 @@ class TaskManager(SocketActor):
         self.gate = gate
         self.client = client
         self._drains: list[Future[None]] = []
-        self._next_probe = 0.0
+        self._probed = 0.0
         self._hurry = False  # the last step has not come to its end
 
     @staticmethod
@@ -236,7 +238,7 @@ class TaskManager(SocketActor):
 
     def step(self, now: float) -> None:
         """Have the dispatcher decide, and carry it out; look at the clock."""
-        if now >= self._next_probe:
+        if now >= self._next_probe():
             self._probe(now)
         self._hurry = True
         for _ in range(ROUNDS):
@@ -261,8 +263,11 @@ class TaskManager(SocketActor):
                 raise
             self.absences.missed(peer, "cannot be reached any more", now)
 
+    def _next_probe(self) -> float:
+        return self._probed + (PROBE_EVERY if self.dispatcher.ledger.open else IDLE_PROBE_EVERY)
+
     def _probe(self, now: float) -> None:
-        self._next_probe = now + PROBE_EVERY
+        self._probed = now
         self.outbound.tidy_codes(now)
         for peer in list(self.reception.peers.values()):
             self.send(peer, encode(Probe(acked=peer.acked)), now)
@@ -290,7 +295,8 @@ class TaskManager(SocketActor):
         due = self.dispatcher.agenda.next()
         if not self.reception.peers and not self.publisher.listening:
             return due
-        return self._next_probe if due is None else min(due, self._next_probe)
+        probe = self._next_probe()
+        return probe if due is None else min(due, probe)
 
     # -- the end, in orders from this process ---------------------------------------------------
 
