@@ -88,7 +88,7 @@ class SocketActor(pykka.ThreadingActor):
         the actor feeds has nothing to do. So where many items have gathered it waits until the actor has taken them in.
         """
         mailbox = self.mailbox
-        if mailbox.put(item) >= CROWD and threading.get_ident() != self.thread_id:
+        if mailbox.post(item) >= CROWD and threading.get_ident() != self.thread_id:
             for _ in range(TURNS):
                 time.sleep(TURN)
                 if len(mailbox) < CROWD:

@@ -44,7 +44,7 @@ class Lead:
             self._manager.hand(submission)
             return
         try:
-            self._mailbox.put(submission)
+            self._mailbox.post(submission)
             self._manager.work(Mail(self._mailbox.drain(), [], []))  # what was posted before comes first
         finally:
             self._end()

@@ -73,7 +73,7 @@ class LedMailbox(Mailbox):
         """Let others have the turn."""
         self.turn.release()
         self._asleep = True  # nobody is there to see what comes
-        if self._items or self._envelopes:
+        if not self.empty():
             self.ring()
 
     def has_led(self, more: bool) -> None:

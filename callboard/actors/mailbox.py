@@ -91,7 +91,8 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
-        self._envelopes: deque[Any] = deque()
+        self._incoming: deque[Any] = deque()  # pykka's envelopes, as they come
+        self._envelopes: deque[Any] = deque()  # and those whose turn it is: what was posted before them is dealt with
         self._wake = Wake()
         self._guard = threading.RLock()  # a finaliser may put something while its thread is in `put` already
         self._asleep = False
@@ -106,16 +107,21 @@ class Mailbox:
 
     # -- any thread -------------------------------------------------------------------------
 
-    def put(self, envelope: Any) -> int:
-        """Deliver one of pykka's envelopes, or any item; wakes the actor only if it sleeps. Returns how many wait now."""
+    def put(self, envelope: Any) -> None:
+        """Deliver one of pykka's envelopes; wakes the actor only if it sleeps."""
+        self._incoming.append(envelope)
+        if self._asleep:
+            self._asleep = False
+            self._rouse()
+
+    def post(self, item: Any) -> int:
+        """Deliver anything else, likewise. Returns how many of these wait now."""
         items = self._items
-        items.append(envelope)
+        items.append(item)
         if self._asleep:
             self._asleep = False
             self._rouse()
         return len(items)
-
-    post = put
 
     def _rouse(self) -> None:
         # The lock keeps the descriptor from being closed, and its number given away, under our hands.
@@ -125,7 +131,7 @@ class Mailbox:
 
     def empty(self) -> bool:
         """Whether nothing local waits."""
-        return not self._items and not self._envelopes
+        return not (self._items or self._incoming or self._envelopes)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -184,7 +190,7 @@ class Mailbox:
 
     def _wait(self, until: float | None) -> list[tuple[Any, int]]:
         """Wait for something to come; returns what is readable."""
-        if self._items:
+        if self._items or self._incoming:
             self._crowded = True
             return poll(self._poller.sockets, 0)
         begun = time.monotonic()
@@ -197,7 +203,7 @@ class Mailbox:
             if found is not None:
                 return found
         self._asleep = True
-        if self._items:
+        if self._items or self._incoming:
             self._asleep = False
             return []
         readable = poll(self._poller.sockets, -1 if timeout is None else math.ceil(timeout * 1000.0))
@@ -211,7 +217,7 @@ class Mailbox:
         while time.monotonic() < until:
             os.sched_yield()  # ZeroMQ's own thread may want this very processor to bring what is waited for
             readable = poll(sources, 0)
-            if readable or self._items:
+            if readable or self._items or self._incoming:
                 return readable
             self._crowded = False
         return None
@@ -226,15 +232,11 @@ class Mailbox:
             return
 
     def drain(self) -> list[Any]:
-        """All items that are not pykka's; those go to the row of envelopes."""
-        items: list[Any] = []
-        if not self._items:
-            return items
+        """All that was posted; it is the turn of the envelopes that had come by now after that."""
+        incoming = self._incoming
+        came = len(incoming)  # first: what the sender of one had posted before it is among the items then
         pop = self._items.popleft
-        for _ in range(len(self._items)):
-            item = pop()
-            if hasattr(item, "reply_to"):
-                self._envelopes.append(item)
-            else:
-                items.append(item)
+        items = [pop() for _ in range(len(self._items))]
+        for _ in range(came):
+            self._envelopes.append(incoming.popleft())
         return items

@@ -48,7 +48,7 @@ class Owner:
                     self.got.append(item)
 
     def end(self) -> None:
-        self._mailbox.put("end")
+        self._mailbox.post("end")
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         self._mailbox.close()
@@ -83,7 +83,7 @@ def take(mailbox: LedMailbox) -> None:
     def taken() -> bool:
         if mailbox.take_turn():
             return True
-        mailbox.put("aside")
+        mailbox.post("aside")
         return False
 
     wait(taken)
@@ -91,7 +91,7 @@ def take(mailbox: LedMailbox) -> None:
 
 def test_the_owner_has_the_turn_until_it_steps_aside(mailbox: LedMailbox, owner: Owner) -> None:
     assert not mailbox.take_turn()
-    mailbox.put(1)
+    mailbox.post(1)
     wait(lambda: owner.got == [1])
     assert not mailbox.take_turn()
     take(mailbox)
@@ -101,7 +101,7 @@ def test_the_owner_has_the_turn_until_it_steps_aside(mailbox: LedMailbox, owner:
 
 def test_who_leads_gets_what_comes_and_is_woken_for_it(mailbox: LedMailbox, owner: Owner) -> None:
     take(mailbox)
-    threading.Timer(0.05, mailbox.put, [1]).start()
+    threading.Timer(0.05, mailbox.post, [1]).start()
     got: list[Any] = []
     until = time.monotonic() + PATIENCE
     while 1 not in got:
@@ -124,7 +124,7 @@ def test_who_leads_looks_up_when_it_is_prodded(mailbox: LedMailbox, owner: Owner
     take(mailbox)
     threading.Timer(0.05, mailbox.prod).start()
     begun = time.monotonic()
-    threading.Timer(0.1, mailbox.put, ["late"]).start()  # a prod wakes, but is no mail
+    threading.Timer(0.1, mailbox.post, ["late"]).start()  # a prod wakes, but is no mail
     while "late" not in (mailbox.next_mail(begun + PATIENCE) or Mail([], [], [])).items:
         assert time.monotonic() < begun + PATIENCE
     mailbox.give_back()
@@ -144,7 +144,7 @@ def test_what_comes_while_nobody_has_the_turn_is_for_the_owner(mailbox: LedMailb
     for number in range(200):
         take(mailbox)
         mailbox.give_back()
-        mailbox.put(number)
+        mailbox.post(number)
         wait_for(number + 1, owner.got)
     assert owner.got == list(range(200))
 
@@ -153,7 +153,7 @@ def test_what_comes_just_as_who_leads_leaves_is_not_left_lying(mailbox: LedMailb
     led: list[Any] = []
     for number in range(300):
         take(mailbox)
-        poster = threading.Thread(target=mailbox.put, args=(number,))
+        poster = threading.Thread(target=mailbox.post, args=(number,))
         poster.start()
         mail = mailbox.next_mail(time.monotonic())
         assert mail is not None

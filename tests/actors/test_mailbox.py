@@ -47,10 +47,36 @@ def test_what_has_gathered_comes_out_together_and_in_order(mailbox: Mailbox) -> 
 
 def test_envelopes_come_out_one_by_one(mailbox: Mailbox) -> None:
     first, second = Envelope("a"), Envelope("b")
-    for each in (first, 1, second, 2):
-        mailbox.put(each)
+    mailbox.put(first)
+    mailbox.post(1)
+    mailbox.put(second)
+    mailbox.post(2)
+    assert len(mailbox) == 2
     assert mail(mailbox).items == [1, 2]
     assert mailbox.get() is first and not mailbox.empty() and mailbox.get() is second
+
+
+def test_what_was_posted_before_an_envelope_comes_out_before_it(mailbox: Mailbox) -> None:
+    rounds = 2000
+    got: list[Any] = []
+
+    def read() -> None:
+        while len(got) < 2 * rounds:
+            found = mailbox.get()
+            got.extend(found.items if type(found) is Mail else [found.message])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(rounds):
+        mailbox.post(number)
+        mailbox.put(Envelope(number))
+    reader.join(20)
+    assert sorted(got) == sorted([*range(rounds), *range(rounds)])
+    posted: dict[int, int] = {}
+    asked: dict[int, int] = {}
+    for place, number in enumerate(got):
+        (asked if number in posted else posted)[number] = place
+    assert list(posted) == list(asked) == list(range(rounds))
 
 
 def test_a_sleeping_reader_is_woken(mailbox: Mailbox) -> None:
