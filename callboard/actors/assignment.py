@@ -79,5 +79,7 @@ def _of_failures(failed: Sequence[tuple[int, Finished]]) -> dict[str, Any]:
 
 def burden(finished: Finished) -> int:
     """What an ending weighs in a report."""
-    weighs = weight(finished.output) + len(finished.error or "")
+    weighs = weight(finished.output)
+    if finished.error is not None:
+        weighs += len(finished.error)
     return weighs if finished.failure is None else weighs + finished.failure.size

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from callboard.actors.announcement import announcement
 from callboard.actors.attempt import Attempt, Finished, Said
@@ -83,7 +83,8 @@ class Execution:
         begun = time.perf_counter_ns()
         try:
             success, output, error = self._perform(attempt, request)
-            self._end_if_forked(0)
+            if os.getpid() != self._process:
+                _end_child(0)
             packed = pack(dumps(output, "the output"), self.max_payload, "the output")
             micros = (time.perf_counter_ns() - begun) // 1000
             if success:
@@ -92,23 +93,15 @@ class Execution:
                 error = shortened(error or f"worker {self._worker.name!r} answered that it did not succeed", MAX_TEXT)
                 finished = Finished(attempt, Ending.FAILED, micros, packed, error, None, self._again(attempt, None))
         except BaseException as problem:  # the user's code; SystemExit and the like must not end a slot either
-            self._end_if_forked(1)
+            if os.getpid() != self._process:
+                _end_child(1)
             finished = self._failed(attempt, problem, (time.perf_counter_ns() - begun) // 1000)
         self.note.end(seat)
         attempt.payload = None
         if not attempt.abandoned:
             self._post(finished)
 
-    def _end_if_forked(self, code: int) -> None:
-        """A child that the user's code has forked, and that came back from it, is no worker: it ends here."""
-        if os.getpid() != self._process:
-            try:
-                sys.stdout.flush()
-                sys.stderr.flush()
-            finally:
-                os._exit(code)
-
-    def _perform(self, attempt: Attempt, request: ProcessRequest) -> Outcome:
+    def _perform(self, attempt: Attempt, request: ProcessRequest) -> tuple[bool, Any, str | None]:
         spec = attempt.spec
         assert attempt.payload is not None
         if spec.kind is WorkKind.CALL:
@@ -119,7 +112,6 @@ class Execution:
                 results = request.dependency_data
                 args, kwargs = replaced(args, kwargs, [(place, results[task_id].output) for place, task_id in needs])
             value = function(*args, **kwargs)
-            outcome = None
         elif spec.kind is WorkKind.CARRIED:
             kind = self._code(spec)
             state, inputs, metadata = load(attempt.payload)
@@ -127,28 +119,23 @@ class Execution:
             task = kind.__new__(kind)
             task.__dict__.update(state)
             value = task.perform(inputs, request.dependency_data)
-            outcome = value
         else:
             inputs, metadata = load(attempt.payload)
             request.fill(inputs, metadata)
             value = handle(self._worker, request, attempt.submitted)
-            outcome = None
         if is_awaitable(value):
-            value = outcome = self.crew.wait_for(self._awaited(value), attempt)
-        return self._interpret(value if outcome is None else outcome)
+            value = self.crew.wait_for(self._awaited(value), attempt)
+        kind = type(value)
+        if kind is TaskResult:
+            return value.success, value.output, value.error
+        return value if kind is Outcome else (True, value, None)
 
     async def _awaited(self, value: Any) -> Any:
         try:
             return await value
         finally:
-            self._end_if_forked(0)
-
-    def _interpret(self, value: Any) -> Outcome:
-        if type(value) is Outcome:
-            return value
-        if type(value) is TaskResult:
-            return Outcome(value.success, value.output, value.error)
-        return Outcome(True, value)
+            if os.getpid() != self._process:
+                _end_child(0)
 
     def _code(self, spec: TaskSpec) -> Any:
         assert spec.code is not None
@@ -180,6 +167,15 @@ class Execution:
             return None
         begun = attempt.first_began or attempt.started
         return judged(policy, problem, attempt.earlier_failures + 1, 0.0 if begun is None else time.monotonic() - begun)
+
+
+def _end_child(code: int) -> NoReturn:
+    """A child that the user's code has forked, and that came back from it, is no worker: it ends here."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def _from_user_code(traceback: TracebackType | None) -> TracebackType | None:

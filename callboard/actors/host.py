@@ -187,7 +187,7 @@ class WorkerHost(PeerActor):
         attempts = attempts_of(message, payloads, self._specs, time.monotonic())
         for attempt in attempts:
             self._held[attempt.task_id] = attempt
-            self._overruns.watch(attempt)
+        self._overruns.watch(attempts)
         if self._leaving is not None:
             self._give_back(attempts)
         elif self.worker.slots == 1:
@@ -219,9 +219,9 @@ class WorkerHost(PeerActor):
             self.take(turns.drain())
 
     def _give_back(self, attempts: list[Attempt]) -> None:
+        self._overruns.leave(attempts)
         for attempt in attempts:
             self._held.pop(attempt.task_id, None)
-            self._overruns.leave(attempt)
             if attempt.started is not None:
                 self.execution.note.end(attempt.seat)  # whatever becomes of this process, it is not this one's fault any more
         ids = [attempt.task_id for attempt in attempts]
@@ -288,8 +288,8 @@ class WorkerHost(PeerActor):
             # Another attempt at the same task may have come meanwhile, when this one was taken for lost.
             if self._held.get(attempt.task_id) is attempt:
                 del self._held[attempt.task_id]
-                self._overruns.leave(attempt)
                 rows.append(item)
+        self._overruns.leave([row.attempt for row in rows])
         for portion in portions(rows, burden):
             frames = report_of(portion, self.epoch or "", self._reports.next)
             self._reports.add(([row.attempt.task_id for row in portion], [row.attempt.fence for row in portion], frames))

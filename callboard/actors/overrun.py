@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from callboard.actors.attempt import Attempt
 
 
@@ -11,14 +13,17 @@ class Overruns:
     def __init__(self) -> None:
         self._timed: dict[str, Attempt] = {}
 
-    def watch(self, attempt: Attempt) -> None:
-        """The worker has it; without a timeout there is nothing to watch."""
-        if attempt.spec.timeout is not None:
-            self._timed[attempt.task_id] = attempt
+    def watch(self, attempts: Iterable[Attempt]) -> None:
+        """The worker has these; without a timeout there is nothing to watch."""
+        for attempt in attempts:
+            if attempt.spec.timeout is not None:
+                self._timed[attempt.task_id] = attempt
 
-    def leave(self, attempt: Attempt) -> None:
-        """The worker has it no longer."""
-        self._timed.pop(attempt.task_id, None)
+    def leave(self, attempts: Iterable[Attempt]) -> None:
+        """The worker has them no longer."""
+        if self._timed:
+            for attempt in attempts:
+                self._timed.pop(attempt.task_id, None)
 
     def next(self, now: float) -> float | None:
         """When the next may be over its time, at the earliest; None when none can."""

@@ -28,6 +28,7 @@ _LASTING = (types.FunctionType, types.BuiltinFunctionType, type, functools.parti
 
 _captured: weakref.WeakKeyDictionary[Any, Code] = weakref.WeakKeyDictionary()
 _restored: OrderedDict[str, Any] = OrderedDict()
+_latest: tuple[str, Any] = "", None  # as most tasks in a row are of one function
 _lock = threading.Lock()
 
 
@@ -67,13 +68,19 @@ def _capture(thing: Any, what: str) -> Code:
 
 def restore(digest: str, blob: bytes) -> Any:
     """The object of a code blob; loaded once a process, the oldest let go. Only for blobs from a proven peer."""
+    global _latest
+    latest = _latest
+    if latest[0] == digest:
+        return latest[1]
     with _lock:
         if digest in _restored:
             _restored.move_to_end(digest)
-            return _restored[digest]
+            _latest = latest = digest, _restored[digest]
+            return latest[1]
     thing = pickle.loads(blob)
     with _lock:
         _restored[digest] = thing
+        _latest = digest, thing
         while len(_restored) > MAX_RESTORED:
             _restored.popitem(last=False)
     return thing

@@ -44,7 +44,7 @@ Packed = bytes | Large
 
 def pack(payload: Payload | Large, limit: int = MAX_PAYLOAD, what: str = "a value") -> Packed:
     """Make a payload ready to travel; `PayloadTooLarge` names ``what`` when it has more than ``limit`` bytes."""
-    if isinstance(payload, Large) or (type(payload) is bytes and len(payload) < OUT_OF_BAND and len(payload) <= limit):
+    if (type(payload) is bytes and len(payload) < OUT_OF_BAND and len(payload) <= limit) or isinstance(payload, Large):
         return payload
     buffers = [payload] if isinstance(payload, bytes) else payload
     views = [memoryview(buffer).cast("B") for buffer in buffers]
