@@ -6,7 +6,6 @@ import inspect
 import types
 from typing import Any
 
-
 _VALUES = frozenset((type(None), bool, int, float, str, bytes, tuple, list, dict, set))
 
 
