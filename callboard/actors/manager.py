@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from callboard.actors.supervisor import Supervisor
 
 PROBE_EVERY = 0.5
-IDLE_PROBE_EVERY = 1.0
+IDLE_PROBE_EVERY = 0.75
 """Seconds between probes of all peers: while tasks are open, and while none is, so that who waits for work costs next to nothing."""
 EPOCHS = 1 << 14
 """How many ranges there are from which a manager numbers its assignments: see `Dispatcher`."""

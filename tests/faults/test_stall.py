@@ -61,6 +61,24 @@ def test_a_stopped_worker_is_lost_and_joins_again(where: str, tmp_path: Path, po
 
 
 @pytest.mark.usefixtures("no_leaks")
+def test_a_stopped_worker_that_had_nothing_to_do_is_lost_and_joins_again(figure: Figure) -> None:
+    lost, joined = threading.Event(), threading.Event()
+    with Playground().play(workers=[Hand("ada"), Hand("bob")]) as stage:
+        stage.on("worker.lost", lambda event: lost.set(), where={"worker": "ada"})
+        stage.on("worker.joined", lambda event: joined.set(), where={"worker": "ada"})
+        pid = next(worker.pid for worker in stage.workers if worker.name == "ada")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            stopped = time.monotonic()
+            assert lost.wait(10)
+            figure("stopped idle worker: lost (s)", time.monotonic() - stopped)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert joined.wait(10)
+        assert pid_of(stage, "ada") == pid
+
+
+@pytest.mark.usefixtures("no_leaks")
 def test_a_worker_in_c_code_is_not_lost(full: bool, figure: Figure) -> None:
     seconds = 30 if full else 3
     seen: list[Event] = []
