@@ -110,7 +110,7 @@ class Execution:
             request.fill({}, metadata)
             if needs:
                 results = request.dependency_data
-                args, kwargs = replaced(args, kwargs, [(place, results[task_id].output) for place, task_id in needs])
+                args, kwargs = replaced(args, kwargs, [(place, results[task_id].unwrap()) for place, task_id in needs])
             value = function(*args, **kwargs)
         elif spec.kind is WorkKind.CARRIED:
             kind = self._code(spec)

@@ -155,7 +155,12 @@ class Task(Hooks, Declared):
             result = dependencies.get(task_id)
             if result is None:
                 continue
-            for name, value in extract(result.output, places(provides), f"task {result.name!r}").items():
+            where = places(provides)
+            if not result.success:  # it completed, and what it gave cannot be loaded here
+                if any(name in wanted for name, _ in where):
+                    raise result.as_error()
+                continue
+            for name, value in extract(result.output, where, f"task {result.name!r}").items():
                 if name in wanted:
                     arguments[wanted[name]] = value
         if "dependency_data" in wanted:

@@ -280,6 +280,31 @@ def test_task_classes_find_their_inputs_among_what_dependencies_provide(plain: P
     assert handles[0].result(20).output == 8
 
 
+class Spoilt:
+    """Can be pickled, and not be loaded again."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("none",)
+
+
+class Take(Task):
+    """Takes what its dependency gave, if that provides it by this name."""
+
+    def execute(self, thing: Any = "nothing") -> Any:
+        return thing
+
+
+@pytest.mark.parametrize("form", ["function", "class"])
+def test_an_output_that_cannot_be_loaded_fails_who_takes_it_and_nobody_else(plain: Playground, form: str) -> None:
+    spoilt = FunctionTask(Spoilt, name="spoil", provides="thing")
+    taker = total.task(spoilt, 1) if form == "function" else Take(dependencies=[spoilt])
+    result = plain.submit(taker).result(20)
+    assert result.status is TaskStatus.FAILED
+    assert "'spoil'" in str(result.error) and "the output cannot be loaded here: ValueError" in str(result.error)
+    spoilt = FunctionTask(Spoilt, name="spoil", provides="other")
+    assert plain.submit(Take(dependencies=[spoilt])).result(20).output == "nothing"
+
+
 # -- the end ------------------------------------------------------------------------------------
 
 
