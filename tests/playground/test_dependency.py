@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -278,6 +279,15 @@ def test_task_classes_find_their_inputs_among_what_dependencies_provide(plain: P
     load = Load()
     handles = [plain.submit(each) for each in (Count(dependencies=[load]), load)]
     assert handles[0].result(20).output == 8
+
+
+def test_a_graph_of_many_tasks_that_end_before_the_last_are_submitted(plain: Playground) -> None:
+    chance = random.Random(1)
+    made = [total.task(1)]
+    for number in range(1, 15_000):
+        made.append(total.task(made[chance.randrange(number)]))
+    handles = [plain.submit(each) for each in made]
+    assert {handle.result(60).output for handle in handles} == {1}
 
 
 class Spoilt:

@@ -16,7 +16,6 @@ COMPLETED = TaskStatus.COMPLETED
 
 HISTORY = 50_000
 """How many ended tasks are remembered with id and status."""
-KEPT_OUTPUTS = 10_000
 KEPT_BYTES = 64 * 1024 * 1024
 """How much of their outputs is kept for dependents that come late."""
 
@@ -25,7 +24,7 @@ class Ledger:
     """The records of tasks. An ended task's record stays for a long bounded while, its output for a shorter one, both from
     when no open task depends on it any more."""
 
-    def __init__(self, history: int = HISTORY, kept_outputs: int = KEPT_OUTPUTS, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, history: int = HISTORY, kept_outputs: int = HISTORY, kept_bytes: int = KEPT_BYTES) -> None:
         self.entries: dict[str, Entry] = {}
         self.awaited: dict[str, dict[Entry, None]] = {}  # open tasks, by the unknown id that they wait for
         self.open = 0

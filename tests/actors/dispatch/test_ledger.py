@@ -146,6 +146,18 @@ def test_outputs_are_let_go_before_ids() -> None:
     assert 5 <= len(kept) <= 8
 
 
+def test_small_outputs_are_kept_as_long_as_ids() -> None:
+    board = small(history=50)
+    board.worker("ada")
+    for number in range(100):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    entries = board.dispatcher.ledger.entries
+    assert len(entries) >= 50 and all(entry.output is not None for entry in entries.values())
+    board.submit(task("late", "t50", "t99"))
+    assert board.running("ada") == ["late"]
+
+
 def test_large_outputs_are_let_go_by_their_bytes() -> None:
     board = small(kept_bytes=1000)
     board.worker("ada")
