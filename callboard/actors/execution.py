@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from callboard.actors.announcement import announcement
 from callboard.actors.attempt import Attempt, Finished, Said
@@ -83,8 +83,7 @@ class Execution:
         begun = time.perf_counter_ns()
         try:
             success, output, error = self._perform(attempt, request)
-            if os.getpid() != self._process:
-                _end_child(0)
+            self._end_if_forked(0)
             packed = pack(dumps(output, "the output"), self.max_payload, "the output")
             micros = (time.perf_counter_ns() - begun) // 1000
             if success:
@@ -93,24 +92,32 @@ class Execution:
                 error = shortened(error or f"worker {self._worker.name!r} answered that it did not succeed", MAX_TEXT)
                 finished = Finished(attempt, Ending.FAILED, micros, packed, error, None, self._again(attempt, None))
         except BaseException as problem:  # the user's code; SystemExit and the like must not end a slot either
-            if os.getpid() != self._process:
-                _end_child(1)
+            self._end_if_forked(1)
             finished = self._failed(attempt, problem, (time.perf_counter_ns() - begun) // 1000)
         self.note.end(seat)
         attempt.payload = None
         if not attempt.abandoned:
             self._post(finished)
 
+    def _end_if_forked(self, code: int) -> None:
+        """A child that the user's code has forked, and that came back from it, is no worker: it ends here."""
+        if os.getpid() != self._process:
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
+
     def _perform(self, attempt: Attempt, request: ProcessRequest) -> tuple[bool, Any, str | None]:
         spec = attempt.spec
         assert attempt.payload is not None
         if spec.kind is WorkKind.CALL:
             function = self._code(spec)
-            args, kwargs, metadata, needs = load(attempt.payload)
+            args, kwargs, metadata, gaps = load(attempt.payload)
             request.fill({}, metadata)
-            if needs:
+            if gaps:
                 results = request.dependency_data
-                args, kwargs = replaced(args, kwargs, [(place, results[task_id].unwrap()) for place, task_id in needs])
+                args, kwargs = replaced(args, kwargs, [(place, results[task_id].unwrap()) for place, task_id in gaps])
             value = function(*args, **kwargs)
         elif spec.kind is WorkKind.CARRIED:
             kind = self._code(spec)
@@ -134,8 +141,7 @@ class Execution:
         try:
             return await value
         finally:
-            if os.getpid() != self._process:
-                _end_child(0)
+            self._end_if_forked(0)
 
     def _code(self, spec: TaskSpec) -> Any:
         assert spec.code is not None
@@ -167,15 +173,6 @@ class Execution:
             return None
         begun = attempt.first_began or attempt.started
         return judged(policy, problem, attempt.earlier_failures + 1, 0.0 if begun is None else time.monotonic() - begun)
-
-
-def _end_child(code: int) -> NoReturn:
-    """A child that the user's code has forked, and that came back from it, is no worker: it ends here."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
 
 
 def _from_user_code(traceback: TracebackType | None) -> TracebackType | None:

@@ -13,7 +13,7 @@ from callboard.flows.declaration import Names, Skills
 from callboard.flows.signature import Signature, signature_of
 from callboard.flows.spec import intern_spec
 from callboard.flows.task import Task
-from callboard.messages.argument import Place, found, places, replaced
+from callboard.messages.argument import Place, places, replaced
 from callboard.messages.code import Code, capture, lasts
 from callboard.messages.errors import InvalidTask
 from callboard.messages.payload import Payload, dumps, is_plain
@@ -53,7 +53,7 @@ class FunctionTask(Task):
         self.args = args
         self.kwargs = dict(kwargs or {})
         self.revert_function = revert
-        given = found((*args, *self.kwargs.values()), Task)
+        given = [task for _, task in places(args, self.kwargs, Task)]
         super().__init__(name or _name_of(function), dependencies=[*dependencies, *given], **declared)
 
     def execute(self, *args: Any, **inputs: Any) -> Any:
@@ -104,8 +104,8 @@ class FunctionTask(Task):
         if self.input_data:
             kwargs = {**self._own_inputs(), **kwargs}
         shares = shared_in((*self.args, *kwargs.values()))
-        args, kwargs, needs, _ = _without_tasks(self.args, kwargs)
-        payload = dumps((args, kwargs, self.metadata or {}, needs), f"an argument of {self._label()}")
+        args, kwargs, gaps, _ = _without_tasks(self.args, kwargs)
+        payload = dumps((args, kwargs, self.metadata or {}, gaps), f"an argument of {self._label()}")
         return self._submission(task_id, self.spec(code), payload, code, shares)
 
     def _with_arguments(self, arguments: Mapping[str, Any]) -> tuple[Code | None, Payload, tuple[str, ...]]:
@@ -168,7 +168,7 @@ class Maker:
         fields.update(self._fields)
         fields["args"] = args
         fields["kwargs"] = kwargs
-        sources = found((*args, *kwargs.values()) if kwargs else args, Task)
+        sources = [task for _, task in places(args, kwargs, Task)]
         if sources:
             fields["_sources"] = (*self.pattern._sources, *sources)
             fields["dependencies"] = tuple(dict.fromkeys([*self.pattern.dependencies, *[source.id for source in sources]]))
@@ -250,11 +250,11 @@ class Call:
         if not special:
             return Submission(task_id, self.name, self.spec, pickle.dumps((args, kwargs, {}, ()), 5), (), self.code)
         others = [value for value in special if not isinstance(value, Task)]
-        args, kwargs, needs, sources = _without_tasks(args, kwargs)
+        args, kwargs, gaps, sources = _without_tasks(args, kwargs)
         # Of plain values alone `pickle.dumps` makes what `dumps` makes, and sooner.
-        whole: tuple[Any, ...] = args, kwargs, {}, needs
+        whole: tuple[Any, ...] = args, kwargs, {}, gaps
         payload = dumps(whole, self.what) if others else pickle.dumps(whole, 5)
-        dependencies = tuple(dict.fromkeys([task_id for _, task_id in needs]))
+        dependencies = tuple(dict.fromkeys([task_id for _, task_id in gaps]))
         return Submission(task_id, self.name, self.spec, payload, dependencies, self.code, shares=shared_in(others), sources=sources)
 
 
@@ -290,12 +290,12 @@ def _remember(function: Callable[..., Any]) -> Call:
     return call
 
 
-Needs = tuple[tuple[Place, str], ...]
-"""Where in the arguments the output of which task is to go."""
+Gaps = tuple[tuple[Place, str], ...]
+"""The places that are left open in the arguments, each with the id of the task whose output goes there."""
 
 
-def _without_tasks(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any], Needs, tuple[Task, ...]]:
-    """The arguments with None in place of each Task, and those tasks."""
+def _without_tasks(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any], Gaps, tuple[Task, ...]]:
+    """The arguments with None in place of each Task, the gaps that this leaves, and those tasks."""
     tasks = places(args, kwargs, Task)
     if not tasks:
         return args, kwargs, (), ()

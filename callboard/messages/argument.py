@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 CONTAINERS = frozenset((list, tuple, dict))
@@ -11,25 +11,15 @@ Place = tuple[Any, ...]
 """Which argument, by position or name; where that is a container, also which of its items, by position or key."""
 
 
-def found(values: Iterable[Any], kind: type[Any]) -> list[Any]:
-    """The objects of a kind among the values and directly inside them, in order."""
-    seen = []
-    for value in values:
-        if isinstance(value, kind):
-            seen.append(value)
-        elif _holds(value, kind):
-            seen += [item for _, item in _items(value) if isinstance(item, kind)]
-    return seen
-
-
 def places(args: tuple[Any, ...], kwargs: Mapping[str, Any], kind: type[Any]) -> list[tuple[Place, Any]]:
-    """Where the objects of a kind stand among the arguments, and which they are."""
+    """Where the objects of a kind stand among the arguments, and which they are, in order."""
     seen: list[tuple[Place, Any]] = []
     for key, value in (*enumerate(args), *kwargs.items()):
         if isinstance(value, kind):
             seen.append(((key,), value))
         elif _holds(value, kind):
-            seen += [((key, within), item) for within, item in _items(value) if isinstance(item, kind)]
+            items = value.items() if type(value) is dict else enumerate(value)
+            seen += [((key, within), item) for within, item in items if isinstance(item, kind)]
     return seen
 
 
@@ -58,7 +48,3 @@ def _holds(value: Any, kind: type[Any]) -> bool:
     if type(value) not in CONTAINERS:
         return False
     return any(issubclass(each, kind) for each in set(map(type, value.values() if type(value) is dict else value)))
-
-
-def _items(container: Any) -> Iterator[tuple[Any, Any]]:
-    return iter(container.items()) if type(container) is dict else enumerate(container)

@@ -69,14 +69,15 @@ def _capture(thing: Any, what: str) -> Code:
 def restore(digest: str, blob: bytes) -> Any:
     """The object of a code blob; loaded once a process, the oldest let go. Only for blobs from a proven peer."""
     global _latest
-    latest = _latest
+    latest = _latest  # both of it at once: other threads change it
     if latest[0] == digest:
         return latest[1]
     with _lock:
         if digest in _restored:
             _restored.move_to_end(digest)
-            _latest = latest = digest, _restored[digest]
-            return latest[1]
+            thing = _restored[digest]
+            _latest = digest, thing
+            return thing
     thing = pickle.loads(blob)
     with _lock:
         _restored[digest] = thing

@@ -21,7 +21,7 @@ class WorkKind(StrEnum):
     """What a worker does with a submission's payload."""
 
     PROCESS = "process"  # ProcessWorker.process; the payload is (input_data, metadata)
-    CALL = "call"  # a carried function; the payload is (args, kwargs, metadata, where in the arguments the output of which task goes)
+    CALL = "call"  # a carried function; the payload is (args, kwargs, metadata, gaps: (place, id of the task whose output goes there))
     CARRIED = "carried"  # a carried Task class; the payload is (state of the instance, inputs, metadata)
 
 

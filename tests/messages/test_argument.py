@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from callboard.messages.argument import found, places, replaced
+from callboard.messages.argument import places, replaced
 
 
 class Mark:
@@ -23,19 +23,15 @@ ONE, TWO = Mark(1), Special(2)
 
 @pytest.mark.parametrize("value", [[1, ONE], (TWO,), {"a": ONE}])
 def test_what_holds_one(value: Any) -> None:
-    assert len(found([value], Mark)) == len(places((value,), {}, Mark)) == 1
+    assert len(places((value,), {}, Mark)) == 1
 
 
 @pytest.mark.parametrize("value", [[], [1, 2], {"a": "b"}, {ONE: 1}, [[ONE]], {ONE}, "text", 3, None])
 def test_what_holds_none_that_counts(value: Any) -> None:
-    assert found([value], Mark) == places((value,), {}, Mark) == []
+    assert places((value,), {}, Mark) == []
 
 
-def test_they_are_found_in_order() -> None:
-    assert found([TWO, 5, [ONE, 6, TWO], {"a": ONE}, "text"], Mark) == [TWO, ONE, TWO, ONE]
-
-
-def test_their_places_tell_them_apart() -> None:
+def test_they_are_found_in_order_and_told_apart_by_their_places() -> None:
     args, kwargs = (TWO, [ONE, 6, TWO], "text"), {"pair": (7, ONE), "named": {None: TWO, "b": 8}}
     assert places(args, kwargs, Mark) == [((0,), TWO), ((1, 0), ONE), ((1, 2), TWO), (("pair", 1), ONE), (("named", None), TWO)]
 

@@ -257,6 +257,16 @@ def test_the_executor_takes_tasks_as_arguments_too(plain: Playground) -> None:
     assert future.result(20) == 7
 
 
+def test_the_executor_takes_tasks_in_lists_tuples_and_dicts_too(plain: Playground) -> None:
+    executor: Any = plain.executor
+    alone = executor.submit(lambda values: values, [number.task(1), "x"])
+    mixed = executor.submit(
+        lambda *args, **kwargs: (args, kwargs), number.task(2), [number.task(3)], pair=(1, number.task(4)), named={"a": number.task(5)}
+    )
+    assert alone.result(20) == [1, "x"]
+    assert mixed.result(20) == ((2, [3]), {"pair": (1, 4), "named": {"a": 5}})
+
+
 def test_a_failed_argument_skips_the_call(plain: Playground) -> None:
     broken = FunctionTask(lambda: 1 / 0, name="divide")
     handle = plain.submit(total.task(broken))

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from callboard import CannotPickle, Playground, TaskFailed, TaskHandle, WorkerDied, task
+from callboard import CannotPickle, Playground, TaskFailed, TaskHandle, WorkerDied
 from callboard.playground.executor import PlaygroundExecutor
 from tests.playground.crew import begun, note, until
 
@@ -41,10 +41,6 @@ def capture(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]
 def sleep_and(value: Any, seconds: float) -> Any:
     time.sleep(seconds)
     return value
-
-
-def squared(number: int) -> int:
-    return number * number
 
 
 def boom(text: str) -> None:
@@ -100,12 +96,6 @@ def test_submit_passes_all_arguments(executor: PlaygroundExecutor) -> None:
         call(fn=capture, arg=1)
     with pytest.raises(TypeError):
         call(arg=1)
-
-
-def test_tasks_among_the_arguments_are_waited_for(executor: PlaygroundExecutor) -> None:
-    square = task(squared).task
-    future = executor.submit(capture, square(2), [square(3), "x"], pair=(1, square(4)), named={"a": square(5)})
-    assert future.result(20) == ((4, [9, "x"]), {"pair": (1, 16), "named": {"a": 25}})
 
 
 def test_it_runs_in_other_processes(executor: PlaygroundExecutor) -> None:

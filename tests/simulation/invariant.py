@@ -140,8 +140,9 @@ class Invariants:
 
     def _all_ready(self) -> set[Entry]:
         requirements = self._dispatcher.roster.requirements.values()
-        suspects = {entry for requirement in requirements for entry in requirement.suspects}
-        return suspects.union(*{requirement.pool for requirement in requirements})
+        pools = {requirement.pool for requirement in requirements}
+        suspects = {entry for each in requirements for entry in each.suspects if entry.category.requirement is each}
+        return suspects | {entry for pool in pools for entry in pool if entry.category.requirement.pool is pool}
 
     def _runs(self, entry: Entry, ready: set[Entry]) -> None:
         worker = entry.worker

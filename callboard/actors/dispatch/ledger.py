@@ -21,8 +21,8 @@ KEPT_BYTES = 64 * 1024 * 1024
 
 
 class Ledger:
-    """The records of tasks. An ended task's record stays for a long bounded while, its output for a shorter one, both from
-    when no open task depends on it any more."""
+    """The records of tasks. An ended task's record stays for a long bounded while, its output as long if there is room for it,
+    both from when no open task depends on it any more."""
 
     def __init__(self, history: int = HISTORY, kept_outputs: int = HISTORY, kept_bytes: int = KEPT_BYTES) -> None:
         self.entries: dict[str, Entry] = {}

@@ -122,12 +122,17 @@ def small(**limits: int) -> Board:
     return Board(ledger=Ledger(**limits))
 
 
+def end_in_turn(board: Board, count: int) -> None:
+    """Submit and complete so many tasks, t0 first, each before the next comes."""
+    for number in range(count):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+
+
 def test_only_so_many_ended_tasks_are_remembered() -> None:
     board = small(history=10, kept_outputs=5)
     board.worker("ada")
-    for number in range(100):
-        board.submit(task(f"t{number}"))
-        board.complete(f"t{number}")
+    end_in_turn(board, 100)
     assert 10 <= len(board.dispatcher.ledger.entries) <= 20
     assert board.status("t99") == [COMPLETED]
     with pytest.raises(UnknownTask, match="no task 't0' is known here"):
@@ -137,9 +142,7 @@ def test_only_so_many_ended_tasks_are_remembered() -> None:
 def test_outputs_are_let_go_before_ids() -> None:
     board = small(history=50, kept_outputs=5)
     board.worker("ada")
-    for number in range(30):
-        board.submit(task(f"t{number}"))
-        board.complete(f"t{number}")
+    end_in_turn(board, 30)
     kept = [entry.task_id for entry in board.dispatcher.ledger.entries.values() if entry.output is not None]
     assert len(board.dispatcher.ledger.entries) == 30
     assert kept[-1] == "t29"
@@ -149,9 +152,7 @@ def test_outputs_are_let_go_before_ids() -> None:
 def test_small_outputs_are_kept_as_long_as_ids() -> None:
     board = small(history=50)
     board.worker("ada")
-    for number in range(100):
-        board.submit(task(f"t{number}"))
-        board.complete(f"t{number}")
+    end_in_turn(board, 100)
     entries = board.dispatcher.ledger.entries
     assert len(entries) >= 50 and all(entry.output is not None for entry in entries.values())
     board.submit(task("late", "t50", "t99"))
@@ -185,9 +186,7 @@ def test_an_output_that_somebody_still_needs_is_kept() -> None:
     board.worker("ada")
     board.submit(task("early"), task("late", "early", "never"))
     board.complete("early")
-    for number in range(50):
-        board.submit(task(f"t{number}"))
-        board.complete(f"t{number}")
+    end_in_turn(board, 50)
     assert board["early"].output is not None
     board.submit(task("never"))
     board.complete("never", "late")
@@ -211,9 +210,7 @@ def test_a_late_dependent_finds_what_is_still_there() -> None:
 def test_a_late_dependent_of_an_output_that_was_let_go_says_so() -> None:
     board = small(kept_outputs=1)
     board.worker("ada")
-    for number in range(5):
-        board.submit(task(f"t{number}"))
-        board.complete(f"t{number}")
+    end_in_turn(board, 5)
     board.submit(task("late", "t0"))
     assert board.failure("late") == "OutputReleased"
     assert "'t0'" in str(board["late"].error)
