@@ -211,7 +211,7 @@ class TaskManager(SocketActor):
 
     def say(self, notice: Notice, cause: str | None = None) -> None:
         """Publish what a person or a worker says."""
-        entry = self.dispatcher.ledger.entries.get(cause) if cause is not None else None
+        entry = self.dispatcher.ledger.find(cause) if cause is not None else None
         self.dispatcher.endings.publish(notice, entry, time.monotonic())
 
     def authorize(self, key: str) -> None:

@@ -315,7 +315,7 @@ class Reception:
 
     def _say(self, peer: Peer, message: Say, payloads: list[Packed]) -> None:
         rich = payloads[0] if message.rich and payloads else None
-        entry = self._dispatcher.ledger.entries.get(message.task_id) if message.task_id is not None else None
+        entry = self._dispatcher.ledger.find(message.task_id) if message.task_id is not None else None
         name = entry.name if entry is not None else None
         worker = peer.name if peer.kind == "worker" else None
         self._manager.say(Notice(message.topic, message.task_id, name, worker, message.data, rich, message.time), message.task_id)

@@ -168,7 +168,7 @@ class Maker:
         fields.update(self._fields)
         fields["args"] = args
         fields["kwargs"] = kwargs
-        sources = [task for _, task in places(args, kwargs, Task)]
+        sources = [task for _, task in places(args, kwargs, Task)] if args or kwargs else None
         if sources:
             fields["_sources"] = (*self.pattern._sources, *sources)
             fields["dependencies"] = tuple(dict.fromkeys([*self.pattern.dependencies, *[source.id for source in sources]]))

@@ -140,7 +140,7 @@ def submit(manager: TaskManager, count: int) -> list[str]:
 
 
 def status(manager: TaskManager, task_id: str) -> TaskStatus:
-    found: TaskStatus = within(manager, lambda: manager.dispatcher.ledger.entries[task_id].status)
+    found: TaskStatus = within(manager, lambda: manager.dispatcher.entry(task_id).status)
     return found
 
 

@@ -47,10 +47,10 @@ class Invariants:
     # -- as things happen -----------------------------------------------------------------------
 
     def submitted(self, submissions: list[Submission], refused: list[Submission]) -> None:
-        entries = self._dispatcher.ledger.entries
+        ledger = self._dispatcher.ledger
         for submission in submissions:
             if submission not in refused:
-                demand(submission.task_id in entries, f"{submission.task_id} was accepted and is not known")
+                demand(ledger.find(submission.task_id) is not None, f"{submission.task_id} was accepted and is not known")
 
     def assigned(self, worker_id: str, entries: list[Entry]) -> list[int]:
         """No worker has more than its credit, and what it needs is there. Returns a number for each attempt."""
@@ -71,9 +71,9 @@ class Invariants:
 
     def reported(self, report: Report, outputs: list[bytes]) -> None:
         """What a task completed with is the output of the attempt that was given out last."""
-        entries = self._dispatcher.ledger.entries
+        ledger = self._dispatcher.ledger
         for row, task_id in enumerate(report.ids):
-            entry = entries.get(task_id)
+            entry = ledger.find(task_id)
             if entry is None or entry.output is not outputs[row] or report.endings[row] != Ending.COMPLETED:
                 continue
             # What an earlier manager gave out has no number here.
@@ -131,12 +131,9 @@ class Invariants:
             self._consistent(worker)
 
     def _notice_new(self, entries: dict[str, Entry]) -> None:
-        # Entries are kept in the order of coming, and none of this few is ever let go.
-        if len(entries) > self._seen:
-            for entry in list(entries.values())[self._seen :]:
-                if not entry.final:
-                    self._open[entry.task_id] = entry
-            self._seen = len(entries)
+        if self._dispatcher.taken > self._seen:
+            self._open.update((entry.task_id, entry) for entry in entries.values() if not entry.final)
+            self._seen = self._dispatcher.taken
 
     def _all_ready(self) -> set[Entry]:
         requirements = self._dispatcher.roster.requirements.values()
@@ -212,7 +209,8 @@ class Invariants:
             demand(not worker.reserved and worker.alone is None, f"{name} is still kept for a suspect")
             demand(not worker.foreign, f"{name} still has foreign {list(worker.foreign)}")
         demand(not dispatcher.roster.loaded, "a worker is still loaded")
-        for entry in dispatcher.ledger.entries.values():
+        for task_id in (*dispatcher.ledger.entries, *dispatcher.ledger.archive):
+            entry = dispatcher.entry(task_id)
             demand(entry.final, f"{entry.task_id} is {entry.status}")
             demand(entry.timer is None, f"{entry.task_id} still has a deadline")
             demand(not entry.rare.followers and entry.dependents is None and entry.users == 0, f"{entry.task_id} is still waited for")

@@ -214,11 +214,10 @@ class CoreMachine(RuleBasedStateMachine):
         name = list(self.hosts)[pick % len(self.hosts)]
         host = self.hosts.pop(name)
         info = self.dispatcher.roster.workers[name].info
-        entries = self.dispatcher.ledger.entries
         noted = [row for row in host.running() if row not in host.parked or not certain]
-        innocent = {task_id: entries[task_id].rare.deaths for task_id, _ in host.row if task_id not in dict(noted)}
+        innocent = {task_id: self.dispatcher.entry(task_id).rare.deaths for task_id, _ in host.row if task_id not in dict(noted)}
         self.dispatcher.lost(name, self.now, "was lost", [task_id for task_id, _ in noted] if certain else None)
-        assert all(entries[task_id].rare.deaths == deaths for task_id, deaths in innocent.items())
+        assert all(self.dispatcher.entry(task_id).rare.deaths == deaths for task_id, deaths in innocent.items())
         self.flush()
         if returns and not certain:
             # It was merely out of reach: it has all it had, and the attempts of others go on taking its slots.

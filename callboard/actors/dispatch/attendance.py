@@ -57,7 +57,7 @@ class Attendance:
         drop: list[str] = []
         for task_id, fence in held:
             worker.holds(task_id, fence)
-            entry = self._ledger.entries.get(task_id)
+            entry = self._ledger.find(task_id)
             if entry is None and not same_epoch:
                 self.strays.runs(task_id, info.worker_id, fence)
             elif entry is None or not _resumable(entry, fence, same_epoch):

@@ -34,6 +34,7 @@ class Categories:
             self._numbered += 1
             requirement = self._roster.requirement(spec.role, spec.skills)
             category = self._by_value[spec] = Category(self._numbered, spec, requirement)
+            self._ledger.archive.categories[self._numbered] = category
         self._by_identity[id(spec)] = spec, category
         return category
 
@@ -41,4 +42,5 @@ class Categories:
         self._by_value.clear()
         self._by_identity.clear()
         entries = self._ledger.entries.values()
+        self._ledger.archive.keep_categories(entry.category for entry in entries)
         self._roster.keep({entry.category.requirement for entry in entries if not entry.final})

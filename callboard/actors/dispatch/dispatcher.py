@@ -78,18 +78,19 @@ class Dispatcher:
     ) -> list[tuple[Submission, CallboardError]]:
         """Take in tasks; returns those that were refused, with the reason. ``again``: known ones are no duplicates."""
         refused: list[tuple[Submission, CallboardError]] = []
-        entries = self.ledger.entries
+        entries, archived = self.ledger.entries, self.ledger.archive.rows
         self._intake.stamp = int(wall)
         for submission in submissions:
-            known = entries.get(submission.task_id)
-            if known is None:
+            task_id = submission.task_id
+            if task_id not in entries and task_id not in archived:
                 try:
                     self._intake.take_in(submission, client, now)
                 except (DependencyCycle, UnknownValue) as error:
                     refused.append((submission, error))
             elif not again:
-                refused.append((submission, DuplicateTask(submission.task_id)))
+                refused.append((submission, DuplicateTask(task_id)))
             else:
+                known = self.entry(task_id)
                 known.client = client
                 if known.final:
                     self.endings.deliver_again(known)
@@ -313,7 +314,7 @@ class Dispatcher:
 
     def entry(self, task_id: str) -> Entry:
         """The record of a task; `UnknownTask` when there is none (any more)."""
-        found = self.ledger.entries.get(task_id)
+        found = self.ledger.find(task_id)
         if found is None:
             raise UnknownTask(task_id)
         return found

@@ -135,7 +135,6 @@ class Entry(Node):
         "output",
         "payload",
         "rare",
-        "resting",
         "submission",
         "submitted",
         "task_id",
@@ -176,7 +175,6 @@ class Entry(Node):
         self.failure: Failure | None = None
         self.micros = 0
         self.cancelling = False
-        self.resting = False  # ended, no longer needed, and in a row of those to be let go
         self.timer: Timer | None = None  # its one deadline: to expire, to be tried again, to be stopped
         self.rare = rare
 

@@ -108,7 +108,7 @@ class Intake:
         held = self._endings.held
         for _ in range(min(len(held), MAX_HELD)):
             submission, client, rare = held.popleft()
-            if submission.task_id in self._ledger.entries:
+            if self._ledger.find(submission.task_id) is not None:
                 submission = _renamed(submission)
             if rare.refusal is not None:
                 self._refuse(submission, client, rare, rare.refusal, now)

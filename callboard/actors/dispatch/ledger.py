@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
+from callboard.actors.dispatch.archive import Archive
 from callboard.actors.dispatch.entry import NOTHING_RARE, Entry
 from callboard.actors.dispatch.level import Levels
 from callboard.actors.dispatch.value import Values
-from callboard.messages.codec import size_of
 from callboard.messages.errors import DependencyCycle
 from callboard.messages.status import FINAL, TaskStatus
 
@@ -21,23 +20,23 @@ KEPT_BYTES = 64 * 1024 * 1024
 
 
 class Ledger:
-    """The records of tasks. An ended task's record stays for a long bounded while, its output as long if there is room for it,
-    both from when no open task depends on it any more."""
+    """The records of tasks, until they have ended and no open task depends on them. From then on they are remembered by the
+    ``archive`` for a long bounded while, and their outputs as long if there is room for them."""
 
-    def __init__(self, history: int = HISTORY, kept_outputs: int = HISTORY, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, history: int = HISTORY, kept_bytes: int = KEPT_BYTES) -> None:
         self.entries: dict[str, Entry] = {}
+        self.archive = Archive(history, kept_bytes)
         self.awaited: dict[str, dict[Entry, None]] = {}  # open tasks, by the unknown id that they wait for
         self.open = 0
         self.levels = Levels(self.entries)
         self.values = Values()
         self.history = history
-        self._kept_outputs = min(kept_outputs, history)
-        self._kept_bytes = kept_bytes
         self._recent: list[Entry] = []
         self._told: list[Entry] = []
-        self._outputs: deque[Entry] = deque()  # what nobody needs and still has its output
-        self._ended: deque[Entry] = deque()  # and what has none
-        self._bytes = 0
+
+    def find(self, task_id: str) -> Entry | None:
+        """The record of a task, open or ended; None when there is none (any more)."""
+        return self.entries.get(task_id) or self.archive.find(task_id)
 
     def add(self, entry: Entry) -> Entry | None:
         """Enter a new task and count what it waits for; returns a dependency that did not complete, if there is one.
@@ -68,7 +67,7 @@ class Ledger:
         entries = self.entries
         level = entry.level  # see `level`: no lower than what it waits for, which is all there is to it where nobody waits yet
         for task_id in entry.dependencies:
-            needed = entries.get(task_id)
+            needed = entries.get(task_id) or self._recall(task_id)
             if needed is None:
                 self.awaited.setdefault(task_id, {})[entry] = None
                 entry.waiting_for += 1
@@ -86,6 +85,12 @@ class Ledger:
                     broken = broken or needed
         entry.level = level
         return broken
+
+    def _recall(self, task_id: str) -> Entry | None:
+        found = self.archive.take(task_id)
+        if found is not None:
+            self.entries[task_id] = found
+        return found
 
     def broken(self, entry: Entry) -> Entry | None:
         """A dependency of an open task that has ended and did not complete."""
@@ -131,52 +136,12 @@ class Ledger:
             del self.awaited[task_id]
 
     def tidy(self) -> None:
-        """A step is over: let go of what is beyond the bounds, but not yet of what this step told its clients."""
+        """A step is over: archive what nobody needs, but not yet what this step told its clients of."""
         told, self._told, self._recent = self._told, self._recent, []
-        if not told:
-            return
-        outputs, ended = self._outputs, self._ended
-        kept = self._bytes
-        for entry in told:
-            if entry.users or entry.resting:
-                continue  # somebody who came late needs it
-            entry.resting = True
-            output = entry.output
-            if output is None:
-                ended.append(entry)
-            else:
-                outputs.append(entry)
-                kept += size_of(output)
-        self._bytes = kept
-        if kept > self._kept_bytes or len(outputs) > self._kept_outputs:
-            self._release()
-        if len(ended) + len(outputs) > self.history:
-            self._forget()
-
-    def _release(self) -> None:
-        """Let go of the oldest outputs beyond the bounds."""
-        outputs, ended = self._outputs, self._ended
-        most, kept = self._kept_outputs, self._bytes
-        while outputs and (len(outputs) > most or kept > self._kept_bytes):
-            oldest = outputs.popleft()
-            assert oldest.output is not None
-            kept -= size_of(oldest.output)
-            if oldest.users:
-                oldest.resting = False  # somebody who came late needs it; it comes back after that
-            else:
-                oldest.output = None
-                ended.append(oldest)
-        self._bytes = kept
-
-    def _forget(self) -> None:
-        """Let go of the oldest records beyond the bounds."""
-        entries, ended = self.entries, self._ended
-        for _ in range(len(ended) + len(self._outputs) - self.history):
-            oldest = ended.popleft()
-            if oldest.users:
-                oldest.resting = False
-            else:
-                del entries[oldest.task_id]
+        if told:
+            pop = self.entries.pop
+            # Somebody who came late may need it, and it may be in the row twice after that.
+            self.archive.add([entry for entry in told if not entry.users and pop(entry.task_id, None) is not None])
 
     def unknown_ids(self, entry: Entry) -> list[str]:
         """The ids that a task waits for and that nobody has submitted."""

@@ -170,6 +170,11 @@ class Board:
     def __getitem__(self, task_id: str) -> Entry:
         return self.dispatcher.entry(task_id)
 
+    def known(self) -> list[Entry]:
+        """All tasks that are remembered: those that nobody needs any more in the order of their ends, then the others as they came."""
+        ledger = self.dispatcher.ledger
+        return [self[task_id] for task_id in (*ledger.archive, *ledger.entries)]
+
     def record(self, name: str) -> WorkerRecord:
         """A worker's record."""
         return self.dispatcher.roster.workers[name]

@@ -7,7 +7,7 @@ from callboard.actors.dispatch.ledger import Ledger
 from callboard.messages.codec import Large
 from callboard.messages.status import TaskStatus
 from callboard.messages.wire import Ending
-from tests.actors.dispatch.board import Board, task
+from tests.actors.dispatch.board import DONE, Board, task
 
 PENDING, RUNNING, COMPLETED = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.COMPLETED
 FAILED, CANCELLED, SKIPPED = TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.SKIPPED
@@ -201,7 +201,7 @@ def test_a_client_that_asks_again_is_told_again() -> None:
 
 
 def test_an_output_that_was_let_go_before_it_was_asked_for_again_is_an_error_of_the_asking_only() -> None:
-    board = Board(ledger=Ledger(kept_outputs=1))
+    board = Board(ledger=Ledger(kept_bytes=len(DONE)))
     board.worker("ada")
     for number in range(5):
         board.submit(task(f"t{number}"))

@@ -8,7 +8,7 @@ from callboard.actors.dispatch.ledger import Ledger
 from callboard.messages.errors import UnknownTask
 from callboard.messages.status import TaskStatus
 from callboard.messages.wire import Ending
-from tests.actors.dispatch.board import Board, task
+from tests.actors.dispatch.board import DONE, Board, task
 
 PENDING, COMPLETED, SKIPPED = TaskStatus.PENDING, TaskStatus.COMPLETED, TaskStatus.SKIPPED
 
@@ -50,7 +50,7 @@ def test_a_diamond() -> None:
     board = Board()
     board.submit(task("end", "left", "right"), task("left", "start"), task("right", "start"), task("start"))
     assert run_all(board) == ["start", "left", "right", "end"]
-    assert all(entry.users == 0 for entry in board.dispatcher.ledger.entries.values())
+    assert all(entry.users == 0 for entry in board.known())
 
 
 @pytest.mark.parametrize("order", ["end left right", "left end right", "left right end", "right end left"])
@@ -61,7 +61,7 @@ def test_nobody_is_counted_among_the_users_of_what_was_skipped_together(order: s
     board.submit(task("start"), *(task(name, *needs[name]) for name in order.split()))
     board.report("start", Ending.FAILED)
     assert board.status("left", "right", "end") == [SKIPPED, SKIPPED, SKIPPED]
-    assert all(entry.final and entry.users == 0 for entry in board.dispatcher.ledger.entries.values())
+    assert all(entry.final and entry.users == 0 for entry in board.known())
 
 
 def test_a_dependency_named_twice_counts_once() -> None:
@@ -130,31 +130,30 @@ def end_in_turn(board: Board, count: int) -> None:
 
 
 def test_only_so_many_ended_tasks_are_remembered() -> None:
-    board = small(history=10, kept_outputs=5)
+    board = small(history=10, kept_bytes=5 * len(DONE))
     board.worker("ada")
     end_in_turn(board, 100)
-    assert 10 <= len(board.dispatcher.ledger.entries) <= 20
+    assert 10 <= len(board.known()) <= 20
     assert board.status("t99") == [COMPLETED]
     with pytest.raises(UnknownTask, match="no task 't0' is known here"):
         board["t0"]
 
 
 def test_outputs_are_let_go_before_ids() -> None:
-    board = small(history=50, kept_outputs=5)
+    board = small(history=50, kept_bytes=10 * len(DONE))
     board.worker("ada")
     end_in_turn(board, 30)
-    kept = [entry.task_id for entry in board.dispatcher.ledger.entries.values() if entry.output is not None]
-    assert len(board.dispatcher.ledger.entries) == 30
-    assert kept[-1] == "t29"
-    assert 5 <= len(kept) <= 8
+    kept = [entry.task_id for entry in board.known() if entry.output is not None]
+    assert len(board.known()) == 30
+    assert kept == [f"t{number}" for number in range(30 - len(kept), 30)]
+    assert 5 <= len(kept) <= 12
 
 
 def test_small_outputs_are_kept_as_long_as_ids() -> None:
     board = small(history=50)
     board.worker("ada")
     end_in_turn(board, 100)
-    entries = board.dispatcher.ledger.entries
-    assert len(entries) >= 50 and all(entry.output is not None for entry in entries.values())
+    assert len(board.known()) >= 50 and all(entry.output is not None for entry in board.known())
     board.submit(task("late", "t50", "t99"))
     assert board.running("ada") == ["late"]
 
@@ -165,11 +164,11 @@ def test_large_outputs_are_let_go_by_their_bytes() -> None:
     for number in range(10):
         board.submit(task(f"t{number}"))
         board.report(f"t{number}", output=b"x" * 400)
-    assert sum(entry.output is not None for entry in board.dispatcher.ledger.entries.values()) <= 4
+    assert sum(entry.output is not None for entry in board.known()) <= 4
 
 
 def test_an_output_larger_than_all_that_is_kept_is_delivered_all_the_same() -> None:
-    board = small(kept_bytes=10, kept_outputs=1)
+    board = small(kept_bytes=10)
     board.worker("ada")
     board.submit(task("a"))
     board.report_many(["a"], output=b"x" * 1000)
@@ -182,7 +181,7 @@ def test_an_output_larger_than_all_that_is_kept_is_delivered_all_the_same() -> N
 
 
 def test_an_output_that_somebody_still_needs_is_kept() -> None:
-    board = small(history=5, kept_outputs=2)
+    board = small(history=5, kept_bytes=2 * len(DONE))
     board.worker("ada")
     board.submit(task("early"), task("late", "early", "never"))
     board.complete("early")
@@ -208,7 +207,7 @@ def test_a_late_dependent_finds_what_is_still_there() -> None:
 
 
 def test_a_late_dependent_of_an_output_that_was_let_go_says_so() -> None:
-    board = small(kept_outputs=1)
+    board = small(kept_bytes=len(DONE))
     board.worker("ada")
     end_in_turn(board, 5)
     board.submit(task("late", "t0"))
@@ -228,7 +227,7 @@ def test_who_no_longer_waits_for_an_unknown_id_is_forgotten_there() -> None:
 
 
 def test_what_is_needed_again_by_one_that_comes_late_is_let_go_after_that_one() -> None:
-    board = small(history=6, kept_outputs=3)
+    board = small(history=6, kept_bytes=3 * len(DONE))
     board.worker("ada")
     board.submit(task("old"))
     board.complete("old")
@@ -245,5 +244,4 @@ def test_what_is_needed_again_by_one_that_comes_late_is_let_go_after_that_one() 
         board.complete(f"t{number}")
     with pytest.raises(UnknownTask):
         board["old"]
-    assert len(board.dispatcher.ledger.entries) <= 6 + 2
-    assert board.dispatcher.ledger._bytes == sum(len(entry.output or b"") for entry in board.dispatcher.ledger._outputs)
+    assert len(board.known()) <= 6 + 2

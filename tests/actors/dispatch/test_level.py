@@ -96,7 +96,7 @@ def test_refused_is_exactly_what_would_close_a_circle(steps: int, edges: dict[in
             assert circle[0] == circle[-1] == name
             known = {**accepted, name: needed}
             assert all(after in known[before] for before, after in itertools.pairwise(circle))
-        for entry in board.dispatcher.ledger.entries.values():
+        for entry in board.known():
             for needs in accepted[entry.task_id]:
                 needed_entry = board.dispatcher.ledger.entries.get(needs)
                 assert needed_entry is None or needed_entry.level <= entry.level

@@ -90,7 +90,7 @@ def test_an_event_of_a_persons_own_starts_a_chain() -> None:
 
 
 def refused(board: Board) -> list[Entry]:
-    return [entry for entry in board.dispatcher.ledger.entries.values() if entry.rare.refusal is not None]
+    return [entry for entry in board.known() if entry.rare.refusal is not None]
 
 
 def test_a_rule_that_starts_itself_ends_in_a_task_that_fails() -> None:
@@ -126,7 +126,7 @@ def test_what_was_refused_starts_nothing() -> None:
 def test_a_rule_on_submissions_that_starts_itself_neither_nests_nor_blocks() -> None:
     board = ruled("task.submitted", max_chain=1000)
     board.submit(task("first"))
-    assert len(board.dispatcher.ledger.entries) == 1002
+    assert len(board.known()) == 1002
     assert len(board.warnings()) == 1
 
 
@@ -140,7 +140,7 @@ def test_a_rule_that_multiplies_ends_in_one_task_that_fails_for_each_first_cause
         ran += len(running)
     limit = 50 * BREADTH
     assert limit <= ran < 3 * limit
-    assert max(entry.rare.chain.depth for entry in board.dispatcher.ledger.entries.values() if entry.rare.chain is not None) < 50
+    assert max(entry.rare.chain.depth for entry in board.known() if entry.rare.chain is not None) < 50
     found = refused(board)
     assert len(found) == 2
     assert {entry.error for entry in found} == set(board.warnings())
@@ -167,11 +167,11 @@ def test_a_step_takes_in_a_bounded_number_of_follow_ons() -> None:
         board.dispatcher.endings.rules.add(Rule(f"r{number}", Pattern("go"), {}, task("child"), "owner"))
     board.dispatcher.endings.publish(Notice("go"), None, board.now)
     board.dispatcher.flush(board.now)
-    assert len(board.dispatcher.ledger.entries) == 1000
+    assert len(board.known()) == 1000
     assert board.dispatcher.agenda.next() == board.now
     assert not board.dispatcher.drained
     board.later(0.0)
-    assert len(board.dispatcher.ledger.entries) == 2500
+    assert len(board.known()) == 2500
 
 
 def test_the_fallback_of_a_follow_on_stands_at_the_same_depth() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from callboard.actors.dispatch.ledger import Ledger
 from callboard.messages.status import TaskStatus
 from callboard.messages.wire import Ending
-from tests.actors.dispatch.board import Board, task
+from tests.actors.dispatch.board import DONE, Board, task
 
 PENDING, COMPLETED, FAILED = TaskStatus.PENDING, TaskStatus.COMPLETED, TaskStatus.FAILED
 CANCELLED, SKIPPED = TaskStatus.CANCELLED, TaskStatus.SKIPPED
@@ -47,7 +47,7 @@ def test_a_failure_goes_to_all_that_waited_and_the_next_one_tries_again() -> Non
 
 
 def test_an_output_that_was_let_go_is_made_again() -> None:
-    board = Board(ledger=Ledger(kept_outputs=1))
+    board = Board(ledger=Ledger(kept_bytes=len(DONE)))
     board.worker("ada")
     board.submit(task("a", key="k"))
     board.complete("a")

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from callboard.actors.dispatch.archive import SLACK
+from callboard.actors.dispatch.ledger import Ledger
+from callboard.actors.inquiry import Inquiry
+from callboard.messages.errors import DuplicateTask
+from callboard.messages.spec import TaskSpec
+from callboard.messages.status import TaskStatus
+from callboard.messages.task import Submission
+from callboard.messages.wire import Ending
+from tests.actors.dispatch.board import DONE, Board, task
+
+COMPLETED, FAILED, SKIPPED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.SKIPPED
+
+
+def archived(board: Board, *ids: str) -> None:
+    """Let these tasks have ended, and some time have passed."""
+    for _ in range(2):
+        board.submit(task(f"other-{board.dispatcher.taken}"))
+        board.complete(board.running("ada")[-1])
+    assert all(task_id in board.dispatcher.ledger.archive.rows and task_id not in board.dispatcher.ledger.entries for task_id in ids)
+
+
+def staffed(**limits: int) -> Board:
+    board = Board(ledger=Ledger(**limits))
+    board.worker("ada")
+    return board
+
+
+def test_it_tells_how_a_task_ended() -> None:
+    board = staffed()
+    board.submit(task("good"), task("bad", priority=-1, skills=(("ink", 2),)))
+    board.report("good", output=b"seven", micros=1234)
+    board.worker("bob", skills={"ink": 3})
+    board.report("bad", Ending.FAILED, error="no ink")
+    archived(board, "good", "bad")
+    good, bad = board["good"], board["bad"]
+    assert (good.name, good.status, good.output, good.error, good.worker_name) == ("good", COMPLETED, b"seven", None, "ada")
+    assert (good.attempts, good.micros, good.payload, good.users) == (1, 1234, None, 0)
+    assert (bad.status, bad.error, bad.worker_name) == (FAILED, "no ink", "bob")
+    info = Inquiry(board.dispatcher).task("bad")
+    assert (info.processor, info.skills, info.priority, info.attempts) == ("w", {"ink": 2}, -1, 1)
+    assert "it ended with: no ink" in Inquiry(board.dispatcher).explain("bad")
+
+
+def test_what_it_keeps_of_a_plain_task_is_let_be_by_the_collector() -> None:
+    board = staffed()
+    board.submit(task("a"))
+    board.complete("a")
+    archived(board, "a")
+    gc.collect()
+    assert not gc.is_tracked(board.dispatcher.ledger.archive.rows["a"])
+
+
+def test_an_id_is_taken_for_as_long_as_it_is_remembered() -> None:
+    board = staffed(history=8)
+    board.submit(task("a"))
+    board.complete("a")
+    archived(board, "a")
+    (refusal,) = board.submit(task("a"))
+    assert isinstance(refusal, DuplicateTask)
+    for number in range(20):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    assert board.submit(task("a")) == []
+    board.complete("a")
+    assert board.status("a") == [COMPLETED]
+
+
+def test_a_failure_is_remembered_as_long_as_what_went_well() -> None:
+    board = staffed(history=20)
+    for number in range(30):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    board.submit(task("bad"))
+    board.report("bad", Ending.FAILED, error="no")
+    for number in range(30, 48):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    assert board.status("bad") == [FAILED]
+    board.submit(task("late", "bad"))
+    assert board.status("late") == [SKIPPED]
+
+
+def test_what_is_needed_again_is_remembered_from_then_on() -> None:
+    board = staffed(history=16)
+    board.submit(task("source"))
+    board.complete("source")
+    for number in range(100):
+        board.submit(task(f"user-{number}", "source"))
+        board.complete(f"user-{number}")
+    assert board["source"].output == DONE and board["source"].users == 0
+    assert len(board.known()) <= 16 + 2 + 2
+
+
+def test_what_may_be_started_again_by_its_key_is_kept_as_it_is() -> None:
+    board = staffed()
+    board.submit(task("first", key="k"))
+    board.complete("first")
+    leader = board.dispatcher.endings.twins.leader("k")
+    archived(board, "first")
+    assert board["first"] is leader
+    board.submit(task("second", key="k"))
+    assert board["second"].output == DONE
+
+
+def test_no_more_than_a_few_are_over_the_bound() -> None:
+    board = staffed(history=100)
+    for number in range(400):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+        assert len(board.dispatcher.ledger.archive) <= 100 + min(SLACK, 100 // 8)
+    remembered = [entry.task_id for entry in board.known()]
+    assert remembered == [f"t{number}" for number in range(400 - len(remembered), 400)]
+
+
+@pytest.mark.parametrize("size", [1, 30, 400])
+def test_outputs_are_bounded_by_their_bytes(size: int) -> None:
+    board = staffed(kept_bytes=1000)
+    for number in range(100):
+        board.submit(task(f"t{number}"))
+        board.report(f"t{number}", output=b"x" * size)
+        archive = board.dispatcher.ledger.archive
+        kept = sum(len(board[task_id].output or b"") for task_id in archive)
+        assert kept == archive._bytes <= 1000
+    assert kept >= min(500 - size, size * len(archive))
+
+
+def test_a_kind_of_task_is_known_while_one_is_remembered() -> None:
+    board = staffed(history=8)
+    for number in range(100):
+        board.submit(Submission(f"t{number}", "many", TaskSpec(role="w", version=(1, number)), b""))
+        board.complete(f"t{number}")
+    categories = board.dispatcher._intake._categories
+    categories._begin_anew()
+    assert 8 <= len(board.dispatcher.ledger.archive.categories) <= 8 + 2
+    assert all(Inquiry(board.dispatcher).task(entry.task_id).name == "many" for entry in board.known())
