@@ -20,7 +20,7 @@ from callboard.messages.errors import CallboardError, InvalidSetting, TaskCancel
 from callboard.messages.failure import Failure
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import Submittable, fresh_id
+from callboard.messages.task import Submission, Submittable, fresh_id
 
 logger = logging.getLogger("callboard")
 
@@ -160,9 +160,19 @@ def fan_out(
     if timeout is not None and (not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout > 0):
         raise InvalidSetting(f"the timeout of a fan-out must be more than 0 seconds, not {timeout!r}")
     gather = Gather(len(tasks), on_error, quorum)
-    submissions = [task.submission() for task in tasks]
-    handle = GroupHandle(client, fresh_id(), name)
-    actor, _ = AggregatorActor.launch(client, handle, gather, make_join(join), timeout)
+    submissions: list[Submission] = []
+    try:
+        submissions.extend(task.submission() for task in tasks)
+        handle = GroupHandle(client, fresh_id(), name)
+        actor, _ = AggregatorActor.launch(client, handle, gather, make_join(join), timeout)
+        _submit(client, submissions, handle, actor)
+    finally:
+        for submission in submissions:
+            submission.withdraw()
+    return handle
+
+
+def _submit(client: Client, submissions: Sequence[Submission], handle: GroupHandle, actor: AggregatorActor) -> None:
     handle._actor = actor
     client.enter_group(handle)
     for index, submission in enumerate(submissions):
@@ -177,4 +187,3 @@ def fan_out(
         actor.mailbox.post(lambda: actor.cancel(False))
         raise
     actor.mailbox.post(actor.begin)
-    return handle

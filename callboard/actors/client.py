@@ -21,7 +21,7 @@ from callboard.messages.errors import BacklogFull, CallboardError, PlaygroundClo
 from callboard.messages.limit import MAX_PAYLOAD
 from callboard.messages.payload import OUT_OF_BAND, dumps
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import Source, Submission, Submittable
+from callboard.messages.task import Source, Submission, Submittable, Term
 from callboard.messages.wire import MAX_NAME
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Client:
         self._link: Link | None = None
         self.lead: Lead | None = None
         """By which who waits for a task of this client may work for it."""
+        self._term = Term()
         self._reason = "the playground has not begun"
         self.max_payload = MAX_PAYLOAD
         self.errands = Errands("callboard-callbacks")
@@ -60,9 +61,10 @@ class Client:
         self._link = link
         self.lead = lead
 
-    def detach(self, reason: str) -> None:
-        """Take no more tasks."""
+    def detach(self, reason: str, *, ended: bool) -> None:
+        """Take no more tasks. ``ended``: the manager will not be there any more."""
         self._link = self.lead = None
+        self._term.over |= ended
         self._reason = reason
 
     def abandon(self, error: CallboardError) -> None:
@@ -100,39 +102,52 @@ class Client:
 
     def submit_made(self, submission: Submission, make: Callable[[Client, str, str], H]) -> H:
         """Likewise for what is a submission already."""
-        link = self.link
-        if submission.sources:
-            self._submit_sources(submission)
-        if len(self._open) >= self._backlog.limit:
-            self.make_room()
-        if not self._is_plain(submission):
-            self.packed(submission)
-        handle = make(self, submission.task_id, submission.name)
-        self._enter(link, link.submit if self.lead is None else self.lead.hand, submission, handle)
+        try:
+            link = self.link
+            if submission.sources:
+                self._submit_sources(submission)
+            if len(self._open) >= self._backlog.limit:
+                self.make_room()
+            if not self._is_plain(submission):
+                self.packed(submission)
+            handle = make(self, submission.task_id, submission.name)
+            self._enter(link, link.submit if self.lead is None else self.lead.hand, submission, handle)
+        except CallboardError:
+            submission.withdraw()
+            raise
         return handle
 
     def submit_to(self, taker: Taker, submission: Submission) -> None:
         """Submit a task whose outcome goes to ``taker``."""
-        if submission.sources:
-            self._submit_sources(submission)
-        if not self._is_plain(submission):
-            self.packed(submission)
-        link = self.link
-        self._enter(link, link.submit, submission, taker)
+        try:
+            if submission.sources:
+                self._submit_sources(submission)
+            if not self._is_plain(submission):
+                self.packed(submission)
+            link = self.link
+            self._enter(link, link.submit, submission, taker)
+        except CallboardError:
+            submission.withdraw()
+            raise
 
     def _submit_sources(self, submission: Submission) -> None:
         # Through a row, not by recursion: tasks may be nested in each other's arguments a thousand deep.
-        made: list[tuple[Source, Submission]] = []
-        row = [submission]
-        for each in row:
-            for source in each.sources:
-                its = source.first_submission()
-                if its is not None:
-                    made.append((source, its))
-                    row.append(its)
-            each.sources = ()
-        for source, its in reversed(made):
-            self._forerunners.keep(source, self.submit_made(its, TaskHandle))
+        row: list[tuple[Source | None, Submission]] = [(None, submission)]
+        try:
+            for _, each in row:
+                for source in each.sources:
+                    its = source.first_submission()
+                    if its is not None:
+                        row.append((source, its))
+            for origin, each in reversed(row):
+                each.known = {source.id for source in each.sources if source.sent_in(self._term)}.issuperset(each.dependencies)
+                each.sources = ()
+                if origin is not None:
+                    self._forerunners.keep(origin, self.submit_made(each, TaskHandle))
+        except BaseException:
+            for _, each in row:
+                each.withdraw()
+            raise
 
     def enter_group(self, handle: TaskHandle) -> None:
         """The handle of a group, which is open until the group has ended, and is none of the tasks in the backlog."""
@@ -206,6 +221,10 @@ class Client:
             if not known:
                 self._open.pop(task_id, None)
             raise
+        origin = submission.origin
+        if origin is not None:
+            submission.origin = None
+            origin.sent(self._term)
 
     def make_room(self) -> None:
         """Wait until one more task may be open; `BacklogFull` where that is not to be waited for."""

@@ -184,7 +184,7 @@ class ClientLink(PeerActor):
     def hear(self, message: AnyMessage, payloads: list[Packed]) -> None:
         """Take results and answers."""
         if isinstance(message, Goodbye):
-            self._over("the manager has ended")
+            self._over("the manager has ended", ended=True)
         else:
             self.uplink.hear(message, payloads)
 
@@ -207,9 +207,9 @@ class ClientLink(PeerActor):
         self._over("the connection was closed")
         super().close()
 
-    def _over(self, reason: str) -> None:
+    def _over(self, reason: str, ended: bool = False) -> None:
         error = PlaygroundClosed(reason)
-        self.client.detach(reason)
+        self.client.detach(reason, ended=ended)
         self.uplink.abandon(error)
         self.client.abandon(error)
         if not self.over.done():

@@ -23,12 +23,12 @@ from callboard.messages.payload import Payload, dumps
 from callboard.messages.result import TaskResult
 from callboard.messages.shared import shared_in
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import Submission, WorkKind, fresh_id
+from callboard.messages.task import Submission, Term, WorkKind, fresh_id
 
 if TYPE_CHECKING:
     from callboard.messages.spec import TaskSpec
 
-_LEFT_BEHIND = frozenset({"_sent_as", "dependencies", "_sources", "retry_policy", "breaker", "fallback", "idempotency_key"})
+_LEFT_BEHIND = frozenset({"_sent_as", "_sent_in", "dependencies", "_sources", "retry_policy", "breaker", "fallback", "idempotency_key"})
 """What an instance does not take along to a worker: it has gone into the submission, or means nothing there."""
 
 
@@ -174,22 +174,43 @@ class Task(Hooks, Declared):
         fields = self.__dict__
         # setdefault is atomic: of two threads that submit one object, one alone gets the object's own id.
         if fields.setdefault("_sent_as", fresh) is fresh:
-            return self._submission_as(fields.setdefault("id", fresh))
+            return self._first(fields.setdefault("id", fresh))
         return self._submission_as(str(self.id) if self._given_id else fresh)
 
     def first_submission(self) -> Submission | None:
-        """The same, but None when the task was submitted before: what names it as a dependency need not do it again."""
+        """The same, but None when the task was submitted before: what names it as a dependency need not do it again, unless the
+        playground that knew it has ended."""
         fields = self.__dict__
         if "_sent_as" in fields:
-            return None
-        first = fresh_id()
-        if fields.setdefault("_sent_as", first) is not first:
-            return None  # another thread has
+            term: Term | None = fields.get("_sent_in")
+            if term is None or not term.over or fields.pop("_sent_in", None) is not term:
+                return None
+        else:
+            first = fresh_id()
+            if fields.setdefault("_sent_as", first) is not first:
+                return None  # another thread has
+        return self._first(str(self.id))
+
+    def _first(self, task_id: str) -> Submission:
         try:
-            return self._submission_as(str(self.id))
+            made = self._submission_as(task_id)
         except BaseException:
-            del fields["_sent_as"]
+            self.withdrawn()
             raise
+        made.origin = self
+        return made
+
+    def sent(self, term: Term) -> None:
+        """It has been sent under its own id, by the client of this term."""
+        self.__dict__.setdefault("_sent_in", term)
+
+    def sent_in(self, term: Term) -> bool:
+        """Whether that client has sent it."""
+        return self.__dict__.get("_sent_in") is term
+
+    def withdrawn(self) -> None:
+        """It was not sent, after all."""
+        self.__dict__.pop("_sent_as", None)
 
     def _submission_as(self, task_id: str) -> Submission:
         code = None

@@ -25,13 +25,24 @@ class WorkKind(StrEnum):
     CARRIED = "carried"  # a carried Task class; the payload is (state of the instance, inputs, metadata)
 
 
+class Term:
+    """The time in which a client sends tasks to a manager. When it is ``over``, that manager has ended, and what it knew with it."""
+
+    __slots__ = ("over",)
+
+    def __init__(self) -> None:
+        self.over = False
+
+
 class Submission:
     """One submission of a task: the shared spec and what is its own. A plain record, since there are millions.
 
     ``given_id`` says that a person chose the id, so that it must be fresh. ``dependencies`` are task ids, ``shares`` ids
     of shared values (see `messages.shared`) that its payload refers to.
     ``fallback`` is a payload (a value that stands in) or a Submission (a task that does). ``sources`` are the tasks
-    behind ``dependencies`` that nobody may have submitted yet; they stay here and do not travel.
+    behind ``dependencies`` that nobody may have submitted yet, ``origin`` is the task whose own id this is, which is told
+    when it has been sent; these stay here and do not travel. ``known`` says that its client has sent all that it depends
+    on before: who does not know one of these has forgotten it.
     """
 
     __slots__ = (
@@ -40,7 +51,9 @@ class Submission:
         "fallback",
         "given_id",
         "idempotency_key",
+        "known",
         "name",
+        "origin",
         "payload",
         "shares",
         "sources",
@@ -73,6 +86,14 @@ class Submission:
         self.given_id = given_id
         self.shares = shares
         self.sources = sources
+        self.origin: Source | None = None
+        self.known = False
+
+    def withdraw(self) -> None:
+        """It is not going to be sent, unless it was."""
+        origin, self.origin = self.origin, None
+        if origin is not None:
+            origin.withdrawn()
 
 
 class Submittable(Protocol):
@@ -87,7 +108,25 @@ class Source(Submittable, Protocol):
     """A task that another one names as a dependency, by which it is submitted as well."""
 
     def first_submission(self) -> Submission | None:
-        """Likewise, but None when it was submitted before. Of several threads that ask at once one alone gets it."""
+        """Likewise, but None when it was submitted before and the client that sent it is still there. Of several threads that
+        ask at once one alone gets it."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """By which it is named."""
+        ...
+
+    def sent(self, term: Term) -> None:
+        """It has been sent under this id."""
+        ...
+
+    def sent_in(self, term: Term) -> bool:
+        """Whether it has been, by the client of this term."""
+        ...
+
+    def withdrawn(self) -> None:
+        """It is not going to be, after all."""
         ...
 
 

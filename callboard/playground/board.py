@@ -187,7 +187,9 @@ class Board:
             raise InvalidSetting("start= rules are kept by the manager, so that where must be a mapping, not a function")
         _check_task(start)
         link = self._the_link()
-        rule_id = link.add_rule(topic, dict(where or {}), self._the_client().packed(start.submission()))
+        template = start.submission()
+        template.withdraw()  # each start of it has an id of its own
+        rule_id = link.add_rule(topic, dict(where or {}), self._the_client().packed(template))
         return Rule(lambda: link.drop_rule(rule_id))
 
     def events(self, topic: str = "*", *, where: Where | None = None) -> EventStream:

@@ -180,7 +180,7 @@ class Session:
 
     def stop(self, patience: float = LEAVE_PATIENCE) -> None:
         """Let workers end in order within ``patience`` seconds, then end everything."""
-        self.client.detach("the playground has ended")
+        self.client.detach("the playground has ended", ended=True)
         if self.supervisor is not None and self.manager is not None:
             supervisor, manager = self.supervisor, self.manager
             supervisor.mailbox.post(lambda supervisor: supervisor.retire())
@@ -195,7 +195,7 @@ class Session:
 
         Every step is short but for those that wait for event handlers and callbacks, which get ``patience`` seconds.
         """
-        self.client.detach("the playground has ended")
+        self.client.detach("the playground has ended", ended=True)
         zygote = self.zygote
         if self.supervisor is not None:
             self.supervisor.expect_the_end()

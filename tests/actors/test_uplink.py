@@ -103,6 +103,13 @@ def test_tasks_arrive_as_they_were_submitted(talk: Conversation) -> None:
     assert code.code is not None and talk.codes == {code.code.digest: code.code.blob}
 
 
+def test_whether_all_dependencies_were_sent_before_travels(talk: Conversation) -> None:
+    many = [submission(name, dependencies=["x"]) for name in ("one", "two", "three")]
+    many[1].known = True
+    talk.uplink.submit(many)
+    assert [each.known for each in talk.received()] == [False, True, False]
+
+
 def test_a_spec_and_its_code_travel_once(talk: Conversation) -> None:
     for _ in range(3):
         talk.uplink.submit([call_submission(abs, (-1,), {})])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from typing import Any, ClassVar
 
 import pytest
@@ -12,7 +13,7 @@ from callboard.messages.errors import CannotPickle, DependencyCycle, InvalidTask
 from callboard.messages.outcome import Outcome
 from callboard.messages.result import TaskResult
 from callboard.messages.status import TaskStatus
-from callboard.messages.task import WorkKind
+from callboard.messages.task import Term, WorkKind
 from callboard.resilience import RetryPolicy
 from tests.flows.conftest import opened
 
@@ -127,6 +128,38 @@ def test_the_first_submission_has_the_id_of_the_task_and_others_have_fresh_ones(
     assert ids[0] == known == task.id
     assert len(set(ids)) == 3
     assert not task.submission().given_id
+
+
+def test_as_a_dependency_it_is_submitted_once_for_each_playground_that_knows_it() -> None:
+    task, term, other = Task("x", processor="worker"), Term(), Term()
+    first = task.first_submission()
+    assert first is not None and first.task_id == task.id and first.origin is task
+    assert task.first_submission() is None  # on its way
+    task.sent(term)
+    task.sent(other)
+    assert task.sent_in(term) and not task.sent_in(other)
+    assert task.first_submission() is None
+    other.over = True
+    assert task.first_submission() is None
+    term.over = True
+    again = task.first_submission()
+    assert again is not None and again.task_id == task.id
+    assert not task.sent_in(term) and task.first_submission() is None
+
+
+def test_what_was_not_sent_after_all_can_be_submitted_as_a_dependency() -> None:
+    for submit in (Task.submission, Task.first_submission):
+        task = Task("x", processor="worker")
+        made = submit(task)
+        assert made is not None
+        made.withdraw()
+        made.withdraw()
+        assert task.first_submission() is not None
+    unpicklable = Task("x", "worker", {"data": threading.Lock()})
+    with pytest.raises(CannotPickle):
+        unpicklable.submission()
+    unpicklable.input_data = {}
+    assert unpicklable.first_submission() is not None
 
 
 def test_a_given_id_stays_so_that_the_manager_can_refuse_it() -> None:

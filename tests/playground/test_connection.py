@@ -114,6 +114,43 @@ def test_a_key_that_the_manager_does_not_know_is_refused(stage: Playground, tmp_
 # -- what a client does -------------------------------------------------------------------------------
 
 
+def test_a_task_that_an_earlier_client_submitted_can_be_depended_on(stage: Playground) -> None:
+    assert stage.address is not None
+    old = Task("portrait", "paint", {"data": 1})
+    for _ in range(2):
+        with connect(stage.address) as client:
+            late = Task("portrait", "paint", {"data": 2}, dependencies=[old])
+            assert client.submit(late).result(PATIENCE).success
+            assert client.submit(old).result(PATIENCE).success
+
+
+def test_a_task_of_a_manager_that_has_ended_runs_again_for_those_that_depend_on_it(home: Path, free_port: Callable[[], int]) -> None:
+    old = Task("portrait", "paint", {"data": 1})
+    for _ in range(2):
+        with Playground(port=free_port()).play([Painter("ada", "paint")]) as stage:
+            assert stage.address is not None
+            client = connect(stage.address)
+            late = Task("portrait", "paint", {"data": 2}, dependencies=[old])
+            assert client.submit(late).result(PATIENCE).success
+        client.close()
+
+
+def test_what_depends_on_a_task_that_the_manager_forgot_fails(stage: Playground, client: Connection) -> None:
+    session = stage._session
+    assert session is not None and session.manager is not None
+    archive = session.manager.dispatcher.ledger.archive
+    history, archive._history = archive._history, 3
+    try:
+        old = Task("portrait", "paint", {"data": 1})
+        assert client.submit(old).result(PATIENCE).success
+        for number in range(600):
+            client.submit(Task("portrait", "paint", {"data": number})).result(PATIENCE)
+        late = client.submit(Task("portrait", "paint", dependencies=[old])).result(PATIENCE)
+        assert "ended too long ago to be remembered" in str(late.error)
+    finally:
+        archive._history = history
+
+
 def test_a_listener_elsewhere_hears_nothing_of_what_was_before_it(stage: Playground, client: Connection) -> None:
     early = client.on("dawn.*", lambda event: None)
     heard: list[list[int]] = []

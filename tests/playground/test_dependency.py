@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from callboard import (
+    BacklogFull,
     CannotPickle,
     DependencyCycle,
     InvalidTask,
@@ -298,6 +300,53 @@ def test_a_graph_of_many_tasks_that_end_before_the_last_are_submitted(plain: Pla
         made.append(total.task(made[chance.randrange(number)]))
     handles = [plain.submit(each) for each in made]
     assert {handle.result(60).output for handle in handles} == {1}
+
+
+def test_a_task_of_a_playground_that_has_ended_runs_again_for_those_that_depend_on_it() -> None:
+    one = number.task(1)
+    for _ in range(2):
+        with Playground().play(workers=1) as stage:
+            assert stage.submit(total.task(one, 2)).result(20).output == 3
+    with Playground().play(workers=1) as stage:
+        assert stage.submit(one).result(20).output == 1
+        deep = total.task(total.task(one, 1), one)
+        assert stage.submit(deep).result(20).output == 3
+
+
+def test_what_depends_on_a_task_that_is_remembered_no_longer_fails_and_says_so() -> None:
+    with Playground().play(workers=1) as stage:
+        session = stage._session
+        assert session is not None and session.manager is not None
+        session.manager.dispatcher.ledger.archive._history = 3
+        old, other = number.task(1), number.task(2)
+        assert stage.submit(old).result(20).success
+        for value in range(600):
+            stage.submit(number.task(value)).result(20)
+        late = stage.submit(total.task(old, other)).result(20)
+        assert late.status is TaskStatus.FAILED and late.failure is not None and late.failure.type_name == "OutputReleased"
+        assert f"depends on {old.id!r}, which ended too long ago to be remembered" in str(late.error)
+        waits = stage.submit(Task("waits", dependencies=["nobody", old.id]))  # for an id, which anybody may submit yet
+        assert not waits.done() and waits.cancel()
+
+
+def test_a_task_that_was_refused_can_still_be_depended_on(plain: Playground) -> None:
+    one = number.task(1)
+    with Playground(max_backlog=1, when_full="raise").play(workers=0) as stage:
+        open_task = stage.submit(Task("open"))
+        with pytest.raises(BacklogFull):
+            stage.submit(one)
+        with pytest.raises(BacklogFull):
+            stage.submit(total.task(one, 1))
+        open_task.cancel()
+    assert plain.submit(total.task(one, 1)).result(20).output == 2
+    two = number.task(2)
+    with pytest.raises(CannotPickle):
+        plain.fan_out("pair", [two, number.task(threading.Lock())])
+    assert plain.submit(total.task(two, 1)).result(20).output == 3
+    three = number.task(3)
+    rule = plain.on("never.happens", start=three)
+    assert plain.submit(total.task(three, 1)).result(20).output == 4
+    rule.cancel()
 
 
 class Spoilt:

@@ -71,8 +71,12 @@ class Intake:
             return
         if entry.waiting_for == 0:
             self._backlog.add(entry, now)
-        elif self._shortage.closing and self._ledger.unknown_ids(entry):
-            self._fail_unknown(entry, now)
+        elif submission.known or self._shortage.closing:
+            missing = self._ledger.unknown_ids(entry)
+            if missing and submission.known:
+                self._fail_forgotten(entry, missing, now)
+            elif missing:
+                self._fail_unknown(entry, now)
 
     def _break(self, entry: Entry, broken: Entry, now: float) -> None:
         if broken.status is COMPLETED:
@@ -153,6 +157,11 @@ class Intake:
         missing = self._ledger.unknown_ids(entry)
         text = f"task {entry.name!r} waits for {', '.join(map(repr, missing))}, which nobody submitted"
         self._endings.fail(entry, now, UnknownDependency(text, missing))
+
+    def _fail_forgotten(self, entry: Entry, missing: list[str], now: float) -> None:
+        ids = ", ".join(map(repr, missing))
+        text = f"task {entry.name!r} depends on {ids}, which ended too long ago to be remembered: pass the output itself"
+        self._endings.fail(entry, now, OutputReleased(text))
 
 
 def _renamed(submission: Submission) -> Submission:

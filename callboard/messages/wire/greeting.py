@@ -8,7 +8,7 @@ from pydantic import Field
 
 from callboard.messages.wire.message import Ids, Message, Name, Rows
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 Count = Annotated[int, Field(ge=0)]
 

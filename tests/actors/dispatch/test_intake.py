@@ -33,6 +33,17 @@ def test_what_comes_again_after_a_reconnect_is_no_duplicate() -> None:
     assert board.outcomes("old") == []
 
 
+def test_what_depends_on_a_task_that_its_client_sent_before_and_nobody_remembers_fails_at_once() -> None:
+    board = Board()
+    late, later = task("late", "gone", "never"), task("later", "late")
+    late.known = later.known = True
+    board.submit(task("waits", "gone"), late, later)
+    assert board.failure("late") == "OutputReleased"
+    assert "'gone', 'never', which ended too long ago" in str(board["late"].error)
+    assert board.status("later", "waits") == [TaskStatus.SKIPPED, TaskStatus.PENDING]
+    assert list(board.dispatcher.ledger.awaited) == ["gone"]
+
+
 def test_at_the_end_what_waits_for_nobody_fails_and_names_it() -> None:
     board = Board()
     board.submit(task("a", "never", "nor-this"), task("b", "a"), task("c", "never"))
