@@ -122,8 +122,8 @@ class Peer:
             rare = entry.rare
             if entry.attempts:
                 told.setdefault("attempts", {})[row] = entry.attempts + 1
-            if entry.failures:
-                told.setdefault("failures", {})[row] = entry.failures
+            if rare.failures:
+                told.setdefault("failures", {})[row] = rare.failures
                 told.setdefault("elapsed", {})[row] = now - (rare.begun or now)
             if entry.dependencies:
                 dependents[row] = entry.dependencies
@@ -256,9 +256,9 @@ def burden(entry: Entry, ledger: Ledger, counted: set[str]) -> int:
 def weigh_outcome(entry: Any) -> int:
     """What the ending of a task weighs in a message."""
     weighs = weight(entry.output)
-    if entry.error is not None:
-        weighs += len(entry.error)
-    return weighs if entry.failure is None else weighs + entry.failure.size
+    if entry.error is None:
+        return weighs
+    return weighs + len(entry.error) + (0 if entry.failure is None else entry.failure.size)
 
 
 def outcomes(entries: Sequence[Any], payloads: list[Packed]) -> Outcomes:
@@ -286,8 +286,8 @@ def outcomes(entries: Sequence[Any], payloads: list[Packed]) -> Outcomes:
             payloads.append(entry.output)
         if entry.error is not None:
             errors[row] = entry.error
-        if entry.failure is not None:
-            failures[row] = entry.failure
+            if entry.failure is not None:
+                failures[row] = entry.failure
     return Outcomes(
         ids=ids,
         names=names,

@@ -262,7 +262,8 @@ class TaskHandle(concurrent.futures.Future[Any]):
 
 def told_by(outcome: Outcome) -> Told:
     """What a handle keeps of an outcome. The outcome itself may be the manager's whole record of the task, which is let go."""
-    return outcome.output, outcome.error, outcome.failure, outcome.worker_name, outcome.attempts, outcome.micros
+    error = outcome.error
+    return outcome.output, error, None if error is None else outcome.failure, outcome.worker_name, outcome.attempts, outcome.micros
 
 
 def result_of(outcome: Outcome) -> TaskResult:

@@ -141,7 +141,9 @@ class Inquiry:
             lines.append(f"{requirement.in_row().index(entry)} task(s) of the same needs are before it")
         else:
             lines.append(
-                f"it waits to be tried again after {entry.failures} failure(s)" if entry.failures else "it is about to be assigned"
+                f"it waits to be tried again after {entry.rare.failures} failure(s)"
+                if entry.rare.failures
+                else "it is about to be assigned"
             )
         return lines
 

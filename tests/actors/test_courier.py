@@ -81,7 +81,7 @@ def test_later_attempts_say_that_they_are(peer: Peer) -> None:
     manager = Manager()
     entry = manager.entry(Task("again", "worker").submission())
     assert manager.assign(peer, entry)[0].attempts is None
-    entry.attempts, entry.failures = 2, 1
+    entry.attempts, entry.own_rare().failures = 2, 1
     message, _ = manager.assign(peer, entry)
     assert message.attempts == {0: 3} and message.failures == {0: 1}
 

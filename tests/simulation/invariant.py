@@ -56,7 +56,8 @@ class Invariants:
         """No worker has more than its credit, and what it needs is there. Returns a number for each attempt."""
         ledger = self._dispatcher.ledger
         worker = self._dispatcher.roster.workers[worker_id]
-        ahead = max(ahead_allowed(entry.category.mean, entry.category.timeout) for entry in entries)
+        categories = [entry.category for entry in entries]
+        ahead = max(0 if each.mean is None else ahead_allowed(each.mean, each.timeout) for each in categories)
         allowed = worker.info.slots + len(worker.parked) + len(worker.lent) + ahead
         load = len(worker.inflight) + len(worker.foreign)
         demand(load <= allowed, f"{worker_id} has {load} tasks, its credit is {allowed}")

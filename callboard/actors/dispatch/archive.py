@@ -11,12 +11,11 @@ from itertools import islice
 
 from callboard.actors.dispatch.entry import NOTHING_RARE, Category, Entry
 from callboard.messages.codec import Packed, size_of
-from callboard.messages.failure import Failure
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission
 
-Row = tuple[str, int, str, str, Packed | None, str | None, Failure | None, str | None, int, int]
-"""Id, number of the category, name, status, output, error, failure, the worker's name, attempts, microseconds."""
+Row = tuple[str, int, str, str, Packed | None, str | None, str | None, int, int]
+"""Id, number of the category, name, status, output, error, the worker's name, attempts, microseconds."""
 
 SLACK = 500
 """Up to so many rows over the bound are let go of together: the first of a dictionary is found past the places of all that went
@@ -63,7 +62,6 @@ class Archive:
                 entry.status._value_,  # ``value`` is two calls of Python
                 output,
                 entry.error,
-                entry.failure,
                 entry.worker_name,
                 entry.attempts,
                 entry.micros,
@@ -94,12 +92,12 @@ class Archive:
         self.categories.update((category.number, category) for category in more)
 
     def _record(self, row: Row) -> Entry:
-        task_id, number, name, status, output, error, failure, worker_name, attempts, micros = row
+        task_id, number, name, status, output, error, worker_name, attempts, micros = row
         category = self.categories[number]
         entry = Entry(Submission(task_id, name, category.spec, b""), "", category, 0, 0)
         entry.status = TaskStatus(status)
         entry.payload = None
-        entry.output, entry.error, entry.failure = output, error, failure
+        entry.output, entry.error = output, error
         entry.worker_name, entry.attempts, entry.micros = worker_name, attempts, micros
         return entry
 

@@ -94,7 +94,7 @@ class Attendance:
             if held.get(entry.task_id) != entry.fence:
                 del worker.inflight[entry.task_id]
                 self._setbacks.again(entry, now)
-            elif entry.cancelling:
+            elif entry.rare.cancelling:
                 stop.append(entry.task_id)
         worker.foreign = {task_id: fence for task_id, fence in worker.foreign.items() if held.get(task_id) == fence}
         if stop:
@@ -138,7 +138,7 @@ class Attendance:
         blamed = {entry for entry in begun if entry not in waited}
         if worker.condemned or ordered:
             # It was asked to end for the sake of some; the others did nothing.
-            guilty = {entry for entry in blamed if entry.cancelling or entry.rare.overrun}
+            guilty = {entry for entry in blamed if entry.rare.cancelling or entry.rare.overrun}
             waited, blamed = waited | (blamed - guilty), guilty
         for task_id in worker.foreign:
             self.strays.gone(task_id, worker_id)
@@ -169,7 +169,7 @@ class Attendance:
 def _resumable(entry: Entry, fence: int, same_epoch: bool) -> bool:
     """Whether a waiting task's attempt that a worker has is the one that counts: the last one that was given out here,
     or one of an earlier manager's where none was."""
-    if entry.status is not PENDING or entry.cancelling or entry.rare.replaced or entry.rare.leader is not None:
+    if entry.status is not PENDING or entry.rare.cancelling or entry.rare.replaced or entry.rare.leader is not None:
         return False
     if not same_epoch:
         return entry.fence == 0

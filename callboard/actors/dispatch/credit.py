@@ -8,11 +8,11 @@ LEAST_MICROS = 8.0  # what a task costs a worker even if it does nothing
 MAX_AHEAD = int(AHEAD_MICROS / LEAST_MICROS)
 
 
-def ahead_allowed(mean: float | None, timeout: float | None) -> int:
+def ahead_allowed(mean: float, timeout: float | None) -> int:
     """How many tasks of a measured run time may wait at a worker beyond what it runs.
 
-    None before the first was measured, and none where a timeout must not include waiting behind others.
+    None where a timeout must not include waiting behind others.
     """
-    if mean is None or timeout is not None:
+    if timeout is not None:
         return 0
     return int(AHEAD_MICROS / mean) if mean > LEAST_MICROS else MAX_AHEAD

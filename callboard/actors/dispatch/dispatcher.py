@@ -181,7 +181,7 @@ class Dispatcher:
                 if category is not None and count:
                     category.observe(total / count)
                 category, total, count = entry.category, 0, 0
-            if ending == 0 and not entry.cancelling:
+            if ending == 0 and not entry.rare.cancelling:
                 total += micros
                 count += 1
                 entry.output = payloads[row]
@@ -225,7 +225,7 @@ class Dispatcher:
                 if stand_in is not None and not stand_in.final:
                     self.cancel([stand_in.task_id], force, now)
                 continue
-            entry.cancelling = True
+            entry.own_rare().cancelling = True
             halted.setdefault(entry.worker.info.worker_id, []).append(task_id)
             if force:
                 self._setbacks.insist(entry, now)

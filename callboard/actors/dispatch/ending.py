@@ -56,14 +56,15 @@ class Endings:
         if entry.category.breaker_key is not None and entry.status is RUNNING:
             self.fuses.succeeded(entry, now)
         entry.status = COMPLETED  # not checked: each caller has just taken the entry from those that run
-        entry.error = None
-        entry.failure = None
+        if entry.error is not None:
+            entry.note_error(None)  # for an earlier attempt
         self._finish(entry, now)
 
     def fail(self, entry: Entry, now: float, error: CallboardError | None = None) -> None:
         """The task failed for good, by ``error`` or by what stands in the entry; a fallback may stand in."""
         if error is not None:
-            entry.error, entry.failure, entry.output = str(error), Failure.of(error), None
+            entry.note_error(str(error), Failure.of(error))
+            entry.output = None
         if entry.category.breaker_key is not None and entry.status is RUNNING:
             self.fuses.failed(entry, now)
         fallback = entry.submission.fallback if entry.submission is not None else None
@@ -90,7 +91,8 @@ class Endings:
 
     def refuse(self, entry: Entry, error: CallboardError, now: float) -> None:
         """The task fails, and no fallback stands in."""
-        entry.error, entry.failure, entry.output = str(error), Failure.of(error), None
+        entry.note_error(str(error), Failure.of(error))
+        entry.output = None
         entry.become(FAILED)
         self._finish(entry, now)
 
@@ -106,15 +108,14 @@ class Endings:
         """The task ends cancelled."""
         if entry.category.breaker_key is not None and entry.status is RUNNING:
             self.fuses.abandoned(entry, now)
-        entry.error = why or "cancelled"
-        entry.failure = None
+        entry.note_error(why or "cancelled")
         entry.output = None
         entry.become(CANCELLED)
         self._finish(entry, now)
 
     def skip(self, entry: Entry, because: Entry, now: float) -> None:
         """The task never runs, since a dependency did not complete."""
-        entry.error = f"dependency {because.name!r} ({because.task_id}) {because.status.value}"
+        entry.note_error(f"dependency {because.name!r} ({because.task_id}) {because.status.value}")
         entry.become(SKIPPED)
         self._finish(entry, now)
 
@@ -171,7 +172,8 @@ class Endings:
                 self.skip(dependent, entry, now)
 
     def _copy_outcome(self, source: Entry, target: Entry, now: float) -> None:
-        target.output, target.error, target.failure = source.output, source.error, source.failure
+        target.output = source.output
+        target.note_error(source.error, source.failure)
         target.worker_name, target.micros = source.worker_name, source.micros
         target.attempts += source.attempts
         target.become(source.status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from callboard.actors.dispatch.credit import ahead_allowed
 from callboard.actors.dispatch.offer import PRIORITY
 from callboard.events.chain import Chain
 from callboard.messages.codec import Large, Packed
@@ -23,15 +24,17 @@ PENDING, RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 
 
 class Category:
-    """All tasks of one spec: what they need, and how long they were seen to run (microseconds, None before the first)."""
+    """All tasks of one spec: what they need, how long they were seen to run (microseconds, None before the first), and how many
+    of them may therefore be sent ahead to a worker."""
 
-    __slots__ = ("breaker_key", "expires_in", "head_start", "mean", "number", "requirement", "spec", "timeout")
+    __slots__ = ("ahead", "breaker_key", "expires_in", "head_start", "mean", "number", "requirement", "spec", "timeout")
 
     def __init__(self, number: int, spec: TaskSpec, requirement: Requirement) -> None:
         self.number = number
         self.spec = spec
         self.requirement = requirement
         self.mean: float | None = None
+        self.ahead = 0
         self.timeout = spec.timeout
         self.expires_in = spec.expires_in
         self.breaker_key = spec.breaker_key
@@ -40,6 +43,8 @@ class Category:
     def observe(self, micros: float) -> None:
         """Let a run time (a batch's mean) weigh in: a quarter of the estimate, so that it follows a change quickly."""
         self.mean = micros if self.mean is None else self.mean + (micros - self.mean) * 0.25
+        if self.breaker_key is None:  # whether its circuit lets one through is asked when it begins
+            self.ahead = ahead_allowed(self.mean, self.timeout)
 
 
 class Forfeit(NamedTuple):
@@ -55,10 +60,13 @@ class Rare:
 
     __slots__ = (
         "begun",
+        "cancelling",
         "chain",
         "deaths",
         "event",
         "excused",
+        "failure",
+        "failures",
         "followers",
         "forfeit",
         "leader",
@@ -73,6 +81,9 @@ class Rare:
 
     def __init__(self) -> None:
         self.begun: float | None = None  # when its first attempt began, where that has failed
+        self.failures = 0
+        self.failure: Failure | None = None  # what stands behind the error of a task that failed
+        self.cancelling = False
         self.deaths = 0
         self.chain: Chain | None = None  # which listeners started each other until this
         self.refusal: CallboardError | None = None  # why what a listener wanted to start is not
@@ -122,12 +133,9 @@ class Entry(Node):
 
     __slots__ = (
         "attempts",
-        "cancelling",
         "category",
         "client",
         "error",
-        "failure",
-        "failures",
         "fence",
         "micros",
         "name",
@@ -167,14 +175,11 @@ class Entry(Node):
         self.submitted = submitted
         self.fence = 0
         self.attempts = 0
-        self.failures = 0
         self.worker: WorkerRecord | None = None
         self.worker_name: str | None = None
         self.output: Packed | None = None
         self.error: str | None = None
-        self.failure: Failure | None = None
         self.micros = 0
-        self.cancelling = False
         self.timer: Timer | None = None  # its one deadline: to expire, to be tried again, to be stopped
         self.rare = rare
 
@@ -183,6 +188,17 @@ class Entry(Node):
         if self.rare is NOTHING_RARE:
             self.rare = Rare()
         return self.rare
+
+    @property
+    def failure(self) -> Failure | None:
+        """What stands behind the error, where there is one."""
+        return self.rare.failure
+
+    def note_error(self, error: str | None, failure: Failure | None = None) -> None:
+        """Why it failed, or will not be run; None for nothing."""
+        self.error = error
+        if failure is not None or self.rare is not NOTHING_RARE:
+            self.own_rare().failure = failure
 
     @property
     def final(self) -> bool:

@@ -9,7 +9,6 @@ from itertools import islice
 
 from callboard.actors.dispatch.agenda import Action, Agenda
 from callboard.actors.dispatch.command import Outbox, Recall
-from callboard.actors.dispatch.credit import ahead_allowed
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.offer import Order
 from callboard.actors.dispatch.pool import Pool, longest_idle
@@ -133,6 +132,7 @@ class Matcher:
         be sent ahead. ``first`` is the pool to begin with, and up to which order."""
         pool, until = first
         worker = next(iter(profile.spare))
+        free = worker.slots - len(worker.inflight) - len(worker.foreign)
         category = None
         room = sent = 0
         while sent < share:
@@ -145,10 +145,10 @@ class Matcher:
             entry = pool.peek()
             if entry.category is not category:
                 category = entry.category
-                allowed = 0 if category.breaker_key is not None else ahead_allowed(category.mean, category.timeout)
+                allowed = category.ahead
                 if allowed == 0:
                     break
-                room = worker.slots + allowed - len(worker.inflight) - len(worker.foreign)
+                room = free + allowed - sent
                 if sent == 0 and room * 4 < allowed:
                     profile.spare_or_not(worker, False)  # full enough; its next report brings it back
                     return 0

@@ -62,7 +62,8 @@ class Offers(Generic[T]):
             elif len(heap) == 1:
                 return offering, None
             elif top == order:
-                return offering, min(heap[1:3])[0]
+                second = heap[1][0]
+                return offering, second if len(heap) == 2 or second < heap[2][0] else heap[2][0]
             else:
                 offered[number] = top
                 heapreplace(heap, (top, number, offering))

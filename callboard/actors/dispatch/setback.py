@@ -50,7 +50,7 @@ class Setbacks:
         """Assign once more what was cut short by no fault of its own."""
         entry.worker = None
         self._agenda.disarm(entry)
-        if entry.cancelling:
+        if entry.rare.cancelling:
             self._endings.cancel(entry, now)
             return
         if entry.category.breaker_key is not None:
@@ -65,16 +65,15 @@ class Setbacks:
     def failed(self, entry: Entry, report: Report, row: int, output: Packed, now: float) -> None:
         """A worker reported any other ending than a completion, or the completion of what was cancelled."""
         ending = report.endings[row]
-        if entry.cancelling or ending == Ending.CANCELLED:
+        if entry.rare.cancelling or ending == Ending.CANCELLED:
             if ending == Ending.CANCELLED and report.micros[row] == 0:
                 entry.attempts -= 1  # it was stopped before it began
             self._endings.cancel(entry, now, (report.errors or {}).get(row))
         elif ending == Ending.TIMED_OUT:
             self.timed_out(entry, now)
         else:
-            entry.failures += 1
-            entry.error = (report.errors or {}).get(row, "failed")
-            entry.failure = (report.failures or {}).get(row)
+            entry.own_rare().failures += 1
+            entry.note_error((report.errors or {}).get(row, "failed"), (report.failures or {}).get(row))
             entry.output = output if output else None
             delay = (report.again or {}).get(row)
             if delay is None:
@@ -85,11 +84,13 @@ class Setbacks:
     def timed_out(self, entry: Entry, now: float) -> None:
         """The attempt overran; the numbers of the policy say whether there is another."""
         spec = entry.category.spec
-        entry.failures += 1
+        rare = entry.own_rare()
+        rare.failures += 1
         error = TaskTimedOut(f"task {entry.name!r} ran longer than its timeout of {spec.timeout} s")
-        entry.error, entry.failure, entry.output = str(error), Failure.of(error), None
-        if spec.retry is not None and entry.failures < spec.retry.max_attempts:
-            self._later(entry, spec.retry.delay(entry.failures, self._random()), now)
+        entry.note_error(str(error), Failure.of(error))
+        entry.output = None
+        if spec.retry is not None and rare.failures < spec.retry.max_attempts:
+            self._later(entry, spec.retry.delay(rare.failures, self._random()), now)
         else:
             self._endings.fail(entry, now)
 
@@ -104,7 +105,7 @@ class Setbacks:
             rare.begun = now - entry.micros / 1e6
         entry.become(PENDING)
         if "task.retrying" in self._endings.wanted:
-            self._endings.notice("task.retrying", entry, {"error": entry.error, "delay": delay, "failures": entry.failures}, now)
+            self._endings.notice("task.retrying", entry, {"error": entry.error, "delay": delay, "failures": rare.failures}, now)
         self._agenda.arm(entry, now + delay, self.make_ready)
 
     # -- by deaths ----------------------------------------------------------------------------
@@ -123,7 +124,7 @@ class Setbacks:
         rare = entry.own_rare()
         entry.attempts += 1
         entry.worker = None
-        if entry.cancelling:
+        if entry.rare.cancelling:
             self._endings.cancel(entry, now)
         elif rare.overrun:
             rare.overrun = False
@@ -142,8 +143,8 @@ class Setbacks:
         worker = entry.worker
         assert worker is not None  # the deadline goes when the attempt does
         again = now + STOP_GRACE + (entry.category.timeout or 0.0)
-        if entry.cancelling or worker.is_running(entry):
-            entry.own_rare().overrun = not entry.cancelling
+        if entry.rare.cancelling or worker.is_running(entry):
+            entry.own_rare().overrun = not entry.rare.cancelling
             worker.condemned = True
             again = now + STOP_GRACE
             self._outbox.others.append(Kill(worker.info.worker_id, f"did not stop task {entry.name!r}"))

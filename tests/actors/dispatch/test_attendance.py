@@ -155,7 +155,7 @@ def test_a_task_that_waits_to_be_tried_again_is_not_taken_up() -> None:
     board.lose("ada", [])
     assert board.join("ada", held=[("t", 1)]) == ["t"]
     board.report("t", Ending.FAILED, error="no", again=5.0, worker="ada", fence=1)
-    assert board["t"].failures == 1
+    assert board["t"].rare.failures == 1
     board.later(6.0)
     assert board.running("ada") == ["t"]
 

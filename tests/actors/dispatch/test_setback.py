@@ -32,7 +32,7 @@ def test_a_worker_may_decide_for_another_attempt_after_a_while() -> None:
     board.later(0.2)
     assert board.running("ada") == ["t"]
     board.complete("t")
-    assert (board["t"].attempts, board["t"].failures, board["t"].error) == (2, 1, None)
+    assert (board["t"].attempts, board["t"].rare.failures, board["t"].error) == (2, 1, None)
 
 
 def test_a_worker_may_give_up() -> None:
@@ -161,7 +161,7 @@ def test_a_death_is_no_failure_of_the_task_itself() -> None:
     board = busy(retry=RetryNumbers(max_attempts=1))
     board.lose("ada", ["t"])
     assert board.status("t") == [PENDING]
-    assert board["t"].failures == 0
+    assert board["t"].rare.failures == 0
 
 
 def test_without_certain_word_the_first_of_each_slot_are_suspected() -> None:
