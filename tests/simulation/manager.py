@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from callboard.actors.dispatch.command import Assign, Command, Deliver, Halt, Kill, Recall, Retold
 from callboard.actors.dispatch.dispatcher import Dispatcher
+from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.matcher import MAX_FENCES
 from callboard.actors.dispatch.record import WorkerInfo
@@ -60,7 +61,8 @@ class Manager:
     def __init__(self, world: World, epoch: int) -> None:
         self.world = world
         self.epoch = epoch
-        self.dispatcher = Dispatcher(max_worker_deaths=3, random=world.random.random, fences=epoch * MAX_FENCES)
+        ledger = Ledger(kept_bytes=world.random.choice([0, 20, 10_000]))
+        self.dispatcher = Dispatcher(max_worker_deaths=3, random=world.random.random, ledger=ledger, fences=epoch * MAX_FENCES)
         self.peers: dict[str, Peer] = {}
         self.invariants = Invariants(world, self.dispatcher)
         self._open_to_all = world.clock.now + world.DOWN + GRACE

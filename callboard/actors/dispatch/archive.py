@@ -6,25 +6,35 @@ nothing but texts and numbers it lets be; and the record's memory, which the pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Final
 
 from callboard.actors.dispatch.entry import NOTHING_RARE, Category, Entry
 from callboard.messages.codec import Packed, size_of
 from callboard.messages.status import TaskStatus
 from callboard.messages.task import Submission
 
-Row = tuple[str, int, str, str, Packed | None, str | None, str | None, int, int]
-"""Id, number of the category, name, status, output, error, the worker's name, attempts, microseconds."""
+Row = tuple[int, int, str, str, Packed | None, str | None, str | None, int, int]
+"""When it came, the number of the category, name, status, output, error, the worker's name, attempts, microseconds."""
+_CAME: Final = 0
+_NUMBER: Final = 1
+_OUTPUT: Final = 4
 
 SLACK = 500
 """Up to so many rows over the bound are let go of together: the first of a dictionary is found past the places of all that went
 before it."""
+GRAINS = 16
+"""How finely the age of a row is told, in parts of the least bound."""
+MAX_FACTOR = 8
+"""How many times as much is remembered where tasks depend on old ones."""
 
 
 class Archive:
     """Rows by id, the first to have ended first. Bounded by number, and their outputs by bytes.
 
+    Both bounds are doubled, up to `MAX_FACTOR`, when what is older than half of what is remembered is depended on: a large graph
+    that is submitted while it runs does so all the time. They are halved when that has not happened for long.
     What has something `Rare` is kept as it is: others may hold its record.
     """
 
@@ -32,10 +42,13 @@ class Archive:
         self.rows: dict[str, Row | Entry] = {}
         self.categories: dict[int, Category] = {}
         """By number, all that a row may name."""
-        self._history = history
+        self._least = history, kept_bytes
         self._slack = min(SLACK, history // 8)
-        self._kept_bytes = kept_bytes
+        self._grain = max(1, history // GRAINS)
+        self._factor = 1
         self._bytes = 0
+        self._added = 0
+        self._stretched = 0  # how many had been added when the bounds were last found too narrow
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -44,10 +57,22 @@ class Archive:
         """The ids of all that is remembered."""
         return iter(self.rows)
 
-    def add(self, ended: Iterable[Entry]) -> None:
+    @property
+    def history(self) -> int:
+        """How many are remembered at present."""
+        return self._least[0] * self._factor
+
+    @property
+    def kept_bytes(self) -> int:
+        """And how many bytes of their outputs."""
+        return self._least[1] * self._factor
+
+    def add(self, ended: Sequence[Entry]) -> None:
         """Remember these, and let go of what is over the bounds: outputs, then rows, the oldest first."""
         rows = self.rows
         kept = self._bytes
+        self._added += len(ended)
+        came = self._added // self._grain
         for entry in ended:
             task_id, output = entry.task_id, entry.output
             if output is not None:
@@ -56,7 +81,7 @@ class Archive:
                 rows[task_id] = entry
                 continue
             rows[task_id] = (
-                task_id,
+                came,
                 entry.category.number,
                 entry.name,
                 entry.status._value_,  # ``value`` is two calls of Python
@@ -67,32 +92,38 @@ class Archive:
                 entry.micros,
             )
         self._bytes = kept
-        if kept > self._kept_bytes:
+        if kept > self.kept_bytes:
             self._release()
-        if len(rows) > self._history + self._slack:
+        if len(rows) > self.history + self._slack:
             self._forget()
 
     def find(self, task_id: str) -> Entry | None:
         """The record of a task as it ended, or None when it is not (any more) here."""
         row = self.rows.get(task_id)
-        return row if row is None or isinstance(row, Entry) else self._record(row)
+        return row if row is None or isinstance(row, Entry) else self._record(task_id, row)
 
-    def take(self, task_id: str) -> Entry | None:
-        """The same, and it is remembered no longer."""
-        found = self.find(task_id)
-        if found is not None:
-            del self.rows[task_id]
-            self._bytes -= _size(found)
-        return found
+    def recall(self, task_id: str) -> Entry | None:
+        """The same, for somebody who depends on it: it is remembered no longer."""
+        row = self.rows.pop(task_id, None)
+        if row is None:
+            return None
+        self._bytes -= _size(row)
+        if isinstance(row, Entry):
+            return row
+        age = self._added - row[_CAME] * self._grain
+        if 2 * age > self.history:
+            self._factor = min(MAX_FACTOR, 2 * self._factor)
+            self._stretched = self._added
+        return self._record(task_id, row)
 
     def keep_categories(self, more: Iterable[Category]) -> None:
         """Forget all categories but these and those that a row names."""
-        used = {row[1] for row in self.rows.values() if not isinstance(row, Entry)}
+        used = {row[_NUMBER] for row in self.rows.values() if not isinstance(row, Entry)}
         self.categories = {number: category for number, category in self.categories.items() if number in used}
         self.categories.update((category.number, category) for category in more)
 
-    def _record(self, row: Row) -> Entry:
-        task_id, number, name, status, output, error, worker_name, attempts, micros = row
+    def _record(self, task_id: str, row: Row) -> Entry:
+        _, number, name, status, output, error, worker_name, attempts, micros = row
         category = self.categories[number]
         entry = Entry(Submission(task_id, name, category.spec, b""), "", category, 0, 0)
         entry.status = TaskStatus(status)
@@ -104,20 +135,24 @@ class Archive:
     def _release(self) -> None:
         # Half of what may be kept, so that the oldest need not be looked for at every turn.
         for task_id, row in self.rows.items():
-            if self._bytes <= self._kept_bytes // 2:
+            if self._bytes <= self.kept_bytes // 2:
                 break
             self._bytes -= _size(row)
             if isinstance(row, Entry):
                 row.output = None
-            elif row[4] is not None:
+            elif row[_OUTPUT] is not None:
                 self.rows[task_id] = (*row[:4], None, *row[5:])
 
     def _forget(self) -> None:
         rows = self.rows
-        for task_id in list(islice(rows, len(rows) - self._history)):
+        # Not all at once where the bound was halved.
+        for task_id in list(islice(rows, min(len(rows) - self.history, 4 * SLACK))):
             self._bytes -= _size(rows.pop(task_id))
+        if self._factor > 1 and self._added - self._stretched > 2 * self.history:
+            self._factor //= 2
+            self._stretched = self._added
 
 
 def _size(row: Row | Entry) -> int:
-    output = row.output if isinstance(row, Entry) else row[4]
+    output = row.output if isinstance(row, Entry) else row[_OUTPUT]
     return 0 if output is None else size_of(output)

@@ -87,7 +87,7 @@ class Ledger:
         return broken
 
     def _recall(self, task_id: str) -> Entry | None:
-        found = self.archive.take(task_id)
+        found = self.archive.recall(task_id)
         if found is not None:
             self.entries[task_id] = found
         return found
@@ -138,10 +138,15 @@ class Ledger:
     def tidy(self) -> None:
         """A step is over: archive what nobody needs, but not yet what this step told its clients of."""
         told, self._told, self._recent = self._told, self._recent, []
-        if told:
-            pop = self.entries.pop
-            # Somebody who came late may need it, and it may be in the row twice after that.
-            self.archive.add([entry for entry in told if not entry.users and pop(entry.task_id, None) is not None])
+        entries = self.entries
+        ended = []
+        for entry in told:
+            # Somebody who came late may need it. After that it is told of twice, and may have been recalled in between.
+            if not entry.users and entries.get(entry.task_id) is entry:
+                del entries[entry.task_id]
+                ended.append(entry)
+        if ended:
+            self.archive.add(ended)
 
     def unknown_ids(self, entry: Entry) -> list[str]:
         """The ids that a task waits for and that nobody has submitted."""

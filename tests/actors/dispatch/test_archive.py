@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import random
 
 import pytest
 
@@ -95,6 +96,38 @@ def test_what_is_needed_again_is_remembered_from_then_on() -> None:
         board.complete(f"user-{number}")
     assert board["source"].output == DONE and board["source"].users == 0
     assert len(board.known()) <= 16 + 2 + 2
+
+
+def test_more_is_remembered_where_tasks_depend_on_old_ones_and_less_when_they_no_longer_do() -> None:
+    board, chance = staffed(history=64), random.Random(1)
+    archive = board.dispatcher.ledger.archive
+    for number in range(450):
+        needs = {f"t{chance.randrange(number)}" for _ in range(3)} if number else set()
+        board.submit(task(f"t{number}", *needs))
+        board.complete(f"t{number}")
+    assert {entry.status for entry in board.known()} == {COMPLETED}
+    assert archive.history == 8 * 64 and len(archive) <= archive.history + 8
+    for number in range(450, 4000):
+        board.submit(task(f"t{number}"))
+        board.complete(f"t{number}")
+    assert archive.history == 64 and len(archive) <= 64 + 8
+
+
+def test_a_task_that_was_told_of_twice_is_not_taken_for_one_that_was_recalled() -> None:
+    board = staffed()
+    board.submit(task("source"))
+    board.report_many(["source"])
+    board.dispatcher.flush(board.now)  # it has ended in this step
+    gone = task("gone-too", "source", "gone")
+    gone.known = True
+    board.dispatcher.submit("client", [gone], board.now)  # and is needed, and no longer needed, in the next
+    board.dispatcher.flush(board.now)
+    assert "source" in board.dispatcher.ledger.archive.rows
+    board.submit(task("late", "source", "open"))  # so that it is recalled
+    assert board["source"].users == 1 and "source" in board.dispatcher.ledger.entries
+    board.submit(task("open"))
+    board.complete("open", "late")
+    assert board.status("late") == [COMPLETED]
 
 
 def test_what_may_be_started_again_by_its_key_is_kept_as_it_is() -> None:
