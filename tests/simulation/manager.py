@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from callboard.actors.dispatch.command import Assign, Command, Deliver, Halt, Kill, Recall, Retold
 from callboard.actors.dispatch.dispatcher import Dispatcher
-from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.entry import Entry
+from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.dispatch.matcher import MAX_FENCES
 from callboard.actors.dispatch.record import WorkerInfo
 from callboard.actors.reception import GRACE

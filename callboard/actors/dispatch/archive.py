@@ -6,6 +6,7 @@ nothing but texts and numbers it lets be; and the record's memory, which the pro
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -46,6 +47,8 @@ class Archive:
         self._slack = min(SLACK, history // 8)
         self._grain = max(1, history // GRAINS)
         self._factor = 1
+        self._light = kept_bytes // history  # all outputs of up to this size may be kept, and are not counted
+        self._heavy: deque[tuple[str, Row | Entry]] = deque()  # what has a larger one, in order; and what had one and is gone
         self._bytes = 0
         self._added = 0
         self._stretched = 0  # how many had been added when the bounds were last found too narrow
@@ -70,29 +73,29 @@ class Archive:
     def add(self, ended: Sequence[Entry]) -> None:
         """Remember these, and let go of what is over the bounds: outputs, then rows, the oldest first."""
         rows = self.rows
-        kept = self._bytes
+        light = self._light
         self._added += len(ended)
         came = self._added // self._grain
         for entry in ended:
             task_id, output = entry.task_id, entry.output
-            if output is not None:
-                kept += size_of(output)
-            if entry.rare is not NOTHING_RARE:
-                rows[task_id] = entry
-                continue
-            rows[task_id] = (
-                came,
-                entry.category.number,
-                entry.name,
-                entry.status._value_,  # ``value`` is two calls of Python
-                output,
-                entry.error,
-                entry.worker_name,
-                entry.attempts,
-                entry.micros,
-            )
-        self._bytes = kept
-        if kept > self.kept_bytes:
+            row: Row | Entry = entry
+            if entry.rare is NOTHING_RARE:
+                row = (
+                    came,
+                    entry.category.number,
+                    entry.name,
+                    entry.status._value_,  # ``value`` is two calls of Python
+                    output,
+                    entry.error,
+                    entry.worker_name,
+                    entry.attempts,
+                    entry.micros,
+                )
+            rows[task_id] = row
+            if output is not None and size_of(output) > light:
+                self._bytes += size_of(output)
+                self._heavy.append((task_id, row))
+        if self._bytes > self.kept_bytes:
             self._release()
         if len(rows) > self.history + self._slack:
             self._forget()
@@ -107,7 +110,7 @@ class Archive:
         row = self.rows.pop(task_id, None)
         if row is None:
             return None
-        self._bytes -= _size(row)
+        self._uncount(row)
         if isinstance(row, Entry):
             return row
         age = self._added - row[_CAME] * self._grain
@@ -122,6 +125,11 @@ class Archive:
         self.categories = {number: category for number, category in self.categories.items() if number in used}
         self.categories.update((category.number, category) for category in more)
 
+    def _uncount(self, row: Row | Entry) -> None:
+        output = row.output if isinstance(row, Entry) else row[_OUTPUT]
+        if output is not None and size_of(output) > self._light:
+            self._bytes -= size_of(output)
+
     def _record(self, task_id: str, row: Row) -> Entry:
         _, number, name, status, output, error, worker_name, attempts, micros = row
         category = self.categories[number]
@@ -133,26 +141,26 @@ class Archive:
         return entry
 
     def _release(self) -> None:
-        # Half of what may be kept, so that the oldest need not be looked for at every turn.
-        for task_id, row in self.rows.items():
-            if self._bytes <= self.kept_bytes // 2:
-                break
-            self._bytes -= _size(row)
+        rows = self.rows
+        while self._bytes > self.kept_bytes:
+            task_id, row = self._heavy.popleft()
+            if rows.get(task_id) is not row:
+                continue
+            self._uncount(row)
             if isinstance(row, Entry):
                 row.output = None
-            elif row[_OUTPUT] is not None:
-                self.rows[task_id] = (*row[:4], None, *row[5:])
+            else:
+                rows[task_id] = (*row[:4], None, *row[5:])
 
     def _forget(self) -> None:
-        rows = self.rows
+        rows, heavy = self.rows, self._heavy
         # Not all at once where the bound was halved.
         for task_id in list(islice(rows, min(len(rows) - self.history, 4 * SLACK))):
-            self._bytes -= _size(rows.pop(task_id))
+            row = rows.pop(task_id)
+            if heavy:
+                self._uncount(row)
+        while heavy and rows.get(heavy[0][0]) is not heavy[0][1]:
+            heavy.popleft()
         if self._factor > 1 and self._added - self._stretched > 2 * self.history:
             self._factor //= 2
             self._stretched = self._added
-
-
-def _size(row: Row | Entry) -> int:
-    output = row.output if isinstance(row, Entry) else row[_OUTPUT]
-    return 0 if output is None else size_of(output)

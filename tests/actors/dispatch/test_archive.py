@@ -151,16 +151,32 @@ def test_no_more_than_a_few_are_over_the_bound() -> None:
     assert remembered == [f"t{number}" for number in range(400 - len(remembered), 400)]
 
 
-@pytest.mark.parametrize("size", [1, 30, 400])
+@pytest.mark.parametrize("size", [1, 3, 40, 90])
 def test_outputs_are_bounded_by_their_bytes(size: int) -> None:
-    board = staffed(kept_bytes=1000)
-    for number in range(100):
+    board = staffed(kept_bytes=100)
+    for number in range(150):
         board.submit(task(f"t{number}"))
         board.report(f"t{number}", output=b"x" * size)
         archive = board.dispatcher.ledger.archive
-        kept = sum(len(board[task_id].output or b"") for task_id in archive)
-        assert kept == archive._bytes <= 1000
-    assert kept >= min(500 - size, size * len(archive))
+        kept = [task_id for task_id in archive if board[task_id].output is not None]
+        assert archive._bytes == size * len(kept) and len(kept) == min(100 // size, len(archive))
+    assert kept == list(archive)[-len(kept) :]
+
+
+def test_small_outputs_are_not_counted_and_not_let_go() -> None:
+    board = staffed(history=20, kept_bytes=100)
+    sizes = [5, 60, 5, 60, 5, 60, 5, 5]
+    for number, size in enumerate(sizes):
+        board.submit(task(f"t{number}"))
+        board.report(f"t{number}", output=b"x" * size)
+    archived(board)
+    kept = [number for number in range(len(sizes)) if board[f"t{number}"].output is not None]
+    assert kept == [0, 2, 4, 5, 6, 7]
+    for number in range(100, 200):
+        board.submit(task(f"t{number}", f"t{number - 1}") if number > 100 else task(f"t{number}"))
+        board.report(f"t{number}", output=b"x" * 60)
+        assert len(board.dispatcher.ledger.archive._heavy) <= 22 + 1
+    assert board.dispatcher.ledger.archive._bytes == 60
 
 
 def test_a_kind_of_task_is_known_while_one_is_remembered() -> None:
