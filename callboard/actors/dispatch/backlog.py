@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from callboard.actors.dispatch.agenda import Action, Agenda
 from callboard.actors.dispatch.entry import Entry
 from callboard.actors.dispatch.isolation import Isolation
 from callboard.actors.dispatch.pool import Pool
 from callboard.actors.dispatch.profile import Profile
 from callboard.actors.dispatch.requirement import Requirement
+
+_pool = attrgetter("pool")
 
 
 class Backlog:
@@ -54,7 +58,7 @@ class Backlog:
         """The requirements of which there is more and that nobody who is present meets; whoever meets others is touched."""
         grown, self._grown = self._grown, {}
         short: set[Pool] = set()
-        for pool in {requirement.pool: None for requirement in grown}:
+        for pool in dict.fromkeys(map(_pool, grown)):  # of thousands of requirements these are a few
             self._touched.update(pool.profiles)
             if not pool.met:
                 short.add(pool)
