@@ -139,7 +139,7 @@ def test_what_depends_on_a_task_that_the_manager_forgot_fails(stage: Playground,
     session = stage._session
     assert session is not None and session.manager is not None
     archive = session.manager.dispatcher.ledger.archive
-    least, archive._least = archive._least, (3, 1 << 20)
+    history, archive.history = archive.history, 3
     try:
         old = Task("portrait", "paint", {"data": 1})
         assert client.submit(old).result(PATIENCE).success
@@ -148,7 +148,7 @@ def test_what_depends_on_a_task_that_the_manager_forgot_fails(stage: Playground,
         late = client.submit(Task("portrait", "paint", dependencies=[old])).result(PATIENCE)
         assert "ended too long ago to be remembered" in str(late.error)
     finally:
-        archive._least = least
+        archive.history = history
 
 
 def test_a_listener_elsewhere_hears_nothing_of_what_was_before_it(stage: Playground, client: Connection) -> None:

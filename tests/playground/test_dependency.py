@@ -317,7 +317,7 @@ def test_what_depends_on_a_task_that_is_remembered_no_longer_fails_and_says_so()
     with Playground().play(workers=1) as stage:
         session = stage._session
         assert session is not None and session.manager is not None
-        session.manager.dispatcher.ledger.archive._least = 3, 1 << 20
+        session.manager.dispatcher.ledger.archive.history = 3
         old, other = number.task(1), number.task(2)
         assert stage.submit(old).result(20).success
         for value in range(600):

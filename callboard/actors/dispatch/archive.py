@@ -46,7 +46,7 @@ class Archive:
         self._least = history, kept_bytes
         self._slack = min(SLACK, history // 8)
         self._grain = max(1, history // GRAINS)
-        self._factor = 1
+        self._remember(1)
         self._light = kept_bytes // history  # all outputs of up to this size may be kept, and are not counted
         self._heavy: deque[tuple[str, Row | Entry]] = deque()  # what has a larger one, in order; and what had one and is gone
         self._bytes = 0
@@ -59,16 +59,6 @@ class Archive:
     def __iter__(self) -> Iterator[str]:
         """The ids of all that is remembered."""
         return iter(self.rows)
-
-    @property
-    def history(self) -> int:
-        """How many are remembered at present."""
-        return self._least[0] * self._factor
-
-    @property
-    def kept_bytes(self) -> int:
-        """And how many bytes of their outputs."""
-        return self._least[1] * self._factor
 
     def add(self, ended: Sequence[Entry]) -> None:
         """Remember these, and let go of what is over the bounds: outputs, then rows, the oldest first."""
@@ -115,7 +105,7 @@ class Archive:
             return row
         age = self._added - row[_CAME] * self._grain
         if 2 * age > self.history:
-            self._factor = min(MAX_FACTOR, 2 * self._factor)
+            self._remember(min(MAX_FACTOR, 2 * self._factor))
             self._stretched = self._added
         return self._record(task_id, row)
 
@@ -124,6 +114,10 @@ class Archive:
         used = {row[_NUMBER] for row in self.rows.values() if not isinstance(row, Entry)}
         self.categories = {number: category for number, category in self.categories.items() if number in used}
         self.categories.update((category.number, category) for category in more)
+
+    def _remember(self, factor: int) -> None:
+        self._factor = factor
+        self.history, self.kept_bytes = (factor * bound for bound in self._least)
 
     def _uncount(self, row: Row | Entry) -> None:
         output = row.output if isinstance(row, Entry) else row[_OUTPUT]
@@ -162,5 +156,5 @@ class Archive:
         while heavy and rows.get(heavy[0][0]) is not heavy[0][1]:
             heavy.popleft()
         if self._factor > 1 and self._added - self._stretched > 2 * self.history:
-            self._factor //= 2
+            self._remember(self._factor // 2)
             self._stretched = self._added
