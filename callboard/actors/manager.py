@@ -168,7 +168,7 @@ class TaskManager(SocketActor):
     def submit_local(self, submissions: Sequence[Submission], now: float) -> None:
         """Take in tasks of this process."""
         keep_codes(submissions, self.codes)
-        refused = self.dispatcher.submit(LOCAL, submissions, now, time.time())
+        refused = self.dispatcher.submit(LOCAL, submissions, now, time.time(), fresh=True)
         if refused and self.client is not None:
             self.client.deliver([Ended.by(submission.task_id, submission.name, error) for submission, error in refused])
 

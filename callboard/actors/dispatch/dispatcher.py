@@ -74,15 +74,16 @@ class Dispatcher:
     # -- tasks come in ----------------------------------------------------------------------
 
     def submit(
-        self, client: str, submissions: Sequence[Submission], now: float, wall: float = 0.0, again: bool = False
+        self, client: str, submissions: Sequence[Submission], now: float, wall: float = 0.0, again: bool = False, fresh: bool = False
     ) -> list[tuple[Submission, CallboardError]]:
-        """Take in tasks; returns those that were refused, with the reason. ``again``: known ones are no duplicates."""
+        """Take in tasks; returns those that were refused, with the reason. ``again``: known ones are no duplicates. ``fresh``: their
+        ids were made for them, so that none of them has ended already."""
         refused: list[tuple[Submission, CallboardError]] = []
-        entries, archived = self.ledger.entries, self.ledger.archive.rows
+        entries, archive = self.ledger.entries, self.ledger.archive
         self._intake.stamp = int(wall)
         for submission in submissions:
             task_id = submission.task_id
-            if task_id not in entries and task_id not in archived:
+            if task_id not in entries and (fresh or task_id not in archive):
                 try:
                     self._intake.take_in(submission, client, now)
                 except (DependencyCycle, UnknownValue) as error:

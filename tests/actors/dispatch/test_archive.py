@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from callboard.actors.dispatch.archive import SLACK
+from callboard.actors.dispatch.archive import SHELF
 from callboard.actors.dispatch.ledger import Ledger
 from callboard.actors.inquiry import Inquiry
 from callboard.messages.errors import DuplicateTask
@@ -23,7 +23,7 @@ def archived(board: Board, *ids: str) -> None:
     for _ in range(2):
         board.submit(task(f"other-{board.dispatcher.taken}"))
         board.complete(board.running("ada")[-1])
-    assert all(task_id in board.dispatcher.ledger.archive.rows and task_id not in board.dispatcher.ledger.entries for task_id in ids)
+    assert all(task_id in board.dispatcher.ledger.archive and task_id not in board.dispatcher.ledger.entries for task_id in ids)
 
 
 def staffed(**limits: int) -> Board:
@@ -54,7 +54,7 @@ def test_what_it_keeps_of_a_plain_task_is_let_be_by_the_collector() -> None:
     board.complete("a")
     archived(board, "a")
     gc.collect()
-    assert not gc.is_tracked(board.dispatcher.ledger.archive.rows["a"])
+    assert not gc.is_tracked(board.dispatcher.ledger.archive._indexed()["a"])
 
 
 def test_an_id_is_taken_for_as_long_as_it_is_remembered() -> None:
@@ -98,6 +98,32 @@ def test_what_is_needed_again_is_remembered_from_then_on() -> None:
     assert len(board.known()) <= 16 + 2 + 2
 
 
+def test_what_is_recalled_time_and_again_leaves_nothing_behind() -> None:
+    board = staffed(history=10_000, kept_bytes=10_000 * len(DONE) // 2)
+    archive = board.dispatcher.ledger.archive
+    board.submit(*(task(f"s{number}") for number in range(100)))
+    while running := board.running("ada"):
+        board.complete(*running)
+    for number in range(50):
+        board.submit(task(f"t{number}", *(f"s{source}" for source in range(100))))
+        board.complete(f"t{number}")
+    assert 100 + 48 <= len(archive) <= 100 + 50
+    assert archive._count == sum(map(len, archive._shelves)) <= 2 * len(archive) + 1000 + 100
+    assert archive._bytes == len(archive) * len(DONE)
+    assert {board[f"s{source}"].output for source in range(100)} == {DONE}
+
+
+def test_what_is_remembered_of_two_copies_of_one_task_is_that_which_ended_last() -> None:
+    board = staffed(kept_bytes=100)
+    for name in ("first", "second"):
+        board.dispatcher.submit("client", [task("same")], board.now, fresh=True)
+        board.step()
+        board.report("same", output=name.encode())
+        archived(board)
+    assert board["same"].output == b"second"
+    assert board.dispatcher.ledger.archive._bytes == sum(len(entry.output or b"") for entry in board.known())
+
+
 def test_more_is_remembered_where_tasks_depend_on_old_ones_and_less_when_they_no_longer_do() -> None:
     board, chance = staffed(history=64), random.Random(1)
     archive = board.dispatcher.ledger.archive
@@ -122,7 +148,7 @@ def test_a_task_that_was_told_of_twice_is_not_taken_for_one_that_was_recalled() 
     gone.known = True
     board.dispatcher.submit("client", [gone], board.now)  # and is needed, and no longer needed, in the next
     board.dispatcher.flush(board.now)
-    assert "source" in board.dispatcher.ledger.archive.rows
+    assert "source" in board.dispatcher.ledger.archive
     board.submit(task("late", "source", "open"))  # so that it is recalled
     assert board["source"].users == 1 and "source" in board.dispatcher.ledger.entries
     board.submit(task("open"))
@@ -146,7 +172,7 @@ def test_no_more_than_a_few_are_over_the_bound() -> None:
     for number in range(400):
         board.submit(task(f"t{number}"))
         board.complete(f"t{number}")
-        assert len(board.dispatcher.ledger.archive) <= 100 + min(SLACK, 100 // 8)
+        assert len(board.dispatcher.ledger.archive) <= 100 + min(SHELF, 100 // 8)
     remembered = [entry.task_id for entry in board.known()]
     assert remembered == [f"t{number}" for number in range(400 - len(remembered), 400)]
 
