@@ -58,7 +58,7 @@ class Crew:
 
     def submit(self, submissions: Sequence[Submission]) -> None:
         """Submit without a step."""
-        refused = self.dispatcher.submit("client", submissions, self.now)
+        refused = self.dispatcher.submit("client", submissions, self.now, fresh=True)
         assert not refused
 
     def step(self) -> float:

@@ -97,7 +97,7 @@ class Line:
                 self._codes[submission.code.digest] = submission.code.blob
 
         def take_in() -> list[Any]:
-            dispatcher.submit("local", submissions, self._number)
+            dispatcher.submit("local", submissions, self._number, fresh=True)
             return dispatcher.flush(self._number)
 
         commands = self._timed("assign", take_in)
