@@ -27,7 +27,7 @@ class Category:
     """All tasks of one spec: what they need, how long they were seen to run (microseconds, None before the first), and how many
     of them may therefore be sent ahead to a worker."""
 
-    __slots__ = ("ahead", "breaker_key", "expires_in", "head_start", "mean", "number", "requirement", "spec", "timeout")
+    __slots__ = ("ahead", "breaker_key", "expires_in", "head_start", "mean", "number", "priority", "requirement", "spec", "timeout")
 
     def __init__(self, number: int, spec: TaskSpec, requirement: Requirement) -> None:
         self.number = number
@@ -38,6 +38,7 @@ class Category:
         self.timeout = spec.timeout
         self.expires_in = spec.expires_in
         self.breaker_key = spec.breaker_key
+        self.priority = spec.priority  # where needs differ from task to task each spec is far from anything at hand
         self.head_start = spec.priority * PRIORITY
 
     def observe(self, micros: float) -> None:

@@ -152,8 +152,8 @@ class Matcher:
                 if sent == 0 and room * 4 < allowed:
                     profile.spare_or_not(worker, False)  # full enough; its next report brings it back
                     return 0
-                if room > 0 and category.spec.priority != profile.lowest:
-                    profile.sent_ahead(category.spec.priority)
+                if room > 0 and category.priority != profile.lowest:
+                    profile.sent_ahead(category.priority)
             if room <= 0:
                 break
             self.assign(worker, pool.take(), now)
@@ -187,7 +187,7 @@ class Matcher:
                 # The others get their turn before this one is looked at again.
                 del self._roster.loaded[worker]
                 self._roster.loaded[worker] = None
-            left = [entry.category.spec.priority for entry in queued if entry not in back]
+            left = [entry.category.priority for entry in queued if entry not in back]
             lowest[profile] = min([lowest.get(profile, math.inf), *left])
         for profile in self._roster.profiles.values():
             profile.lowest, profile.mixed = lowest.get(profile, math.inf), False
@@ -199,9 +199,9 @@ def _overtaken(profile: Profile, queued: list[Entry]) -> list[Entry]:
     urgent = -math.inf if first is None else first[0].priority
     found = []
     for entry in reversed(queued):
-        if entry.category.spec.priority < urgent:
+        if entry.category.priority < urgent:
             found.append(entry)
-        urgent = max(urgent, entry.category.spec.priority)
+        urgent = max(urgent, entry.category.priority)
     return found[::-1]
 
 
