@@ -24,6 +24,8 @@ _OUTPUT: Final = 5
 
 SHELF = 500
 """So many rows are let go of together."""
+SHELVES = 4
+"""So many shelves, beyond as many as come, are let go of in one step, so that none is long where the bound was halved."""
 SPARE_PLACES = 1000
 """How many rows that were recalled may be on the shelves, beyond as many as there are others."""
 GRAINS = 16
@@ -106,7 +108,9 @@ class Archive:
             shelf.append(row)
         if self._bytes > self.kept_bytes:
             self._release()
-        while (self._count if index is None else len(index)) - len(self._shelves[0]) >= self.history:
+        for _ in range(len(ended) // self._shelf + SHELVES):
+            if (self._count if index is None else len(index)) - len(self._shelves[0]) < self.history:
+                break
             self._forget()
         if index is not None and self._count > 2 * len(index) + SPARE_PLACES:
             self._compact()

@@ -133,9 +133,12 @@ def test_more_is_remembered_where_tasks_depend_on_old_ones_and_less_when_they_no
         board.complete(f"t{number}")
     assert {entry.status for entry in board.known()} == {COMPLETED}
     assert archive.history == 8 * 64 and len(archive) <= archive.history + 8
+    before = len(archive)
     for number in range(450, 4000):
         board.submit(task(f"t{number}"))
         board.complete(f"t{number}")
+        assert before - len(archive) <= 4 * 8
+        before = len(archive)
     assert archive.history == 64 and len(archive) <= 64 + 8
 
 
