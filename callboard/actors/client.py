@@ -140,7 +140,8 @@ class Client:
                     if its is not None:
                         row.append((source, its))
             for origin, each in reversed(row):
-                each.known = {source.id for source in each.sources if source.sent_in(self._term)}.issuperset(each.dependencies)
+                sent = {source.id for source in each.sources if source.was_sent_in(self._term)}
+                each.dependencies_sent = sent.issuperset(each.dependencies)
                 each.sources = ()
                 if origin is not None:
                     self._forerunners.keep(origin, self.submit_made(each, TaskHandle))
@@ -224,7 +225,7 @@ class Client:
         origin = submission.origin
         if origin is not None:
             submission.origin = None
-            origin.sent(self._term)
+            origin.note_sent(self._term)
 
     def make_room(self) -> None:
         """Wait until one more task may be open; `BacklogFull` where that is not to be waited for."""

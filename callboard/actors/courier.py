@@ -223,8 +223,8 @@ class Peer:
             ]
             for row, ids in (message.dependencies or {}).items():
                 made[row].dependencies = tuple(ids)
-            for row in message.known or ():
-                made[row].known = True
+            for row in message.dependencies_sent or ():
+                made[row].dependencies_sent = True
             for row, value_ids in (message.shares or {}).items():
                 made[row].shares = tuple(value_ids)
             for row, key in (message.keys or {}).items():

@@ -175,7 +175,7 @@ class Uplink:
             spec_of=spec_of,
             specs=specs or None,
             dependencies={index: list(row.dependencies) for index, row in enumerate(rows) if row.dependencies} or None,
-            known=[index for index, row in enumerate(rows) if row.known] or None,
+            dependencies_sent=[index for index, row in enumerate(rows) if row.dependencies_sent] or None,
             shares={index: list(row.shares) for index, row in enumerate(rows) if row.shares} or None,
             keys={index: row.idempotency_key for index, row in enumerate(rows) if row.idempotency_key is not None} or None,
             fallback_values=fallback_values or None,

@@ -195,20 +195,20 @@ class Task(Hooks, Declared):
         try:
             made = self._submission_as(task_id)
         except BaseException:
-            self.withdrawn()
+            self.note_withdrawn()
             raise
         made.origin = self
         return made
 
-    def sent(self, term: Term) -> None:
+    def note_sent(self, term: Term) -> None:
         """It has been sent under its own id, by the client of this term."""
         self.__dict__.setdefault("_sent_in", term)
 
-    def sent_in(self, term: Term) -> bool:
+    def was_sent_in(self, term: Term) -> bool:
         """Whether that client has sent it."""
         return self.__dict__.get("_sent_in") is term
 
-    def withdrawn(self) -> None:
+    def note_withdrawn(self) -> None:
         """It was not sent, after all."""
         self.__dict__.pop("_sent_as", None)
 

@@ -41,17 +41,17 @@ class Submission:
     of shared values (see `messages.shared`) that its payload refers to.
     ``fallback`` is a payload (a value that stands in) or a Submission (a task that does). ``sources`` are the tasks
     behind ``dependencies`` that nobody may have submitted yet, ``origin`` is the task whose own id this is, which is told
-    when it has been sent; these stay here and do not travel. ``known`` says that its client has sent all that it depends
-    on before: who does not know one of these has forgotten it.
+    when it has been sent; these stay here and do not travel. ``dependencies_sent`` says that its client has sent all
+    that it depends on before: who does not know one of these has forgotten it.
     """
 
     __slots__ = (
         "code",
         "dependencies",
+        "dependencies_sent",
         "fallback",
         "given_id",
         "idempotency_key",
-        "known",
         "name",
         "origin",
         "payload",
@@ -87,13 +87,13 @@ class Submission:
         self.shares = shares
         self.sources = sources
         self.origin: Source | None = None
-        self.known = False
+        self.dependencies_sent = False
 
     def withdraw(self) -> None:
         """It is not going to be sent, unless it was."""
         origin, self.origin = self.origin, None
         if origin is not None:
-            origin.withdrawn()
+            origin.note_withdrawn()
 
 
 class Submittable(Protocol):
@@ -117,15 +117,15 @@ class Source(Submittable, Protocol):
         """By which it is named."""
         ...
 
-    def sent(self, term: Term) -> None:
+    def note_sent(self, term: Term) -> None:
         """It has been sent under this id."""
         ...
 
-    def sent_in(self, term: Term) -> bool:
+    def was_sent_in(self, term: Term) -> bool:
         """Whether it has been, by the client of this term."""
         ...
 
-    def withdrawn(self) -> None:
+    def note_withdrawn(self) -> None:
         """It is not going to be, after all."""
         ...
 

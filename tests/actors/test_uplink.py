@@ -105,9 +105,9 @@ def test_tasks_arrive_as_they_were_submitted(talk: Conversation) -> None:
 
 def test_whether_all_dependencies_were_sent_before_travels(talk: Conversation) -> None:
     many = [submission(name, dependencies=["x"]) for name in ("one", "two", "three")]
-    many[1].known = True
+    many[1].dependencies_sent = True
     talk.uplink.submit(many)
-    assert [each.known for each in talk.received()] == [False, True, False]
+    assert [each.dependencies_sent for each in talk.received()] == [False, True, False]
 
 
 def test_a_spec_and_its_code_travel_once(talk: Conversation) -> None:

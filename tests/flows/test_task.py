@@ -135,16 +135,16 @@ def test_as_a_dependency_it_is_submitted_once_for_each_playground_that_knows_it(
     first = task.first_submission()
     assert first is not None and first.task_id == task.id and first.origin is task
     assert task.first_submission() is None  # on its way
-    task.sent(term)
-    task.sent(other)
-    assert task.sent_in(term) and not task.sent_in(other)
+    task.note_sent(term)
+    task.note_sent(other)
+    assert task.was_sent_in(term) and not task.was_sent_in(other)
     assert task.first_submission() is None
     other.over = True
     assert task.first_submission() is None
     term.over = True
     again = task.first_submission()
     assert again is not None and again.task_id == task.id
-    assert not task.sent_in(term) and task.first_submission() is None
+    assert not task.was_sent_in(term) and task.first_submission() is None
 
 
 def test_what_was_not_sent_after_all_can_be_submitted_as_a_dependency() -> None:

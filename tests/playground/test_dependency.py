@@ -329,6 +329,22 @@ def test_what_depends_on_a_task_that_is_remembered_no_longer_fails_and_says_so()
         assert not waits.done() and waits.cancel()
 
 
+class Letter(Task):
+    """Has attributes of its own whose names are near at hand."""
+
+    sent = withdrawn = known = False
+
+    def execute(self) -> str:
+        return f"{self.sent} {self.withdrawn} {self.known}"
+
+
+def test_what_a_task_class_calls_its_own_attributes_does_not_matter(plain: Playground) -> None:
+    letter = Letter()
+    letter.sent = True
+    assert plain.submit(FunctionTask(str.upper, letter)).result(20).output == "TRUE FALSE FALSE"
+    assert plain.submit(FunctionTask(str.lower, letter)).result(20).output == "true false false"
+
+
 def test_a_task_that_was_refused_can_still_be_depended_on(plain: Playground) -> None:
     one = number.task(1)
     with Playground(max_backlog=1, when_full="raise").play(workers=0) as stage:

@@ -43,6 +43,7 @@ class Invariants:
         self._told: dict[str, TaskStatus] = {}
         self._before: list[tuple[Entry, int, bool]] = []
         self._seen = 0
+        self._records: dict[Entry, None] = {}  # all that there ever were, since the archive keeps but rows
 
     # -- as things happen -----------------------------------------------------------------------
 
@@ -50,7 +51,7 @@ class Invariants:
         ledger = self._dispatcher.ledger
         for submission in submissions:
             if submission not in refused:
-                demand(ledger.find(submission.task_id) is not None, f"{submission.task_id} was accepted and is not known")
+                demand(submission.task_id in ledger, f"{submission.task_id} was accepted and is not known")
 
     def assigned(self, worker_id: str, entries: list[Entry]) -> list[int]:
         """No worker has more than its credit, and what it needs is there. Returns a number for each attempt."""
@@ -105,6 +106,7 @@ class Invariants:
             released = entry.failure is not None and entry.failure.type_name == "OutputReleased"
             demand(told is entry.status or released, f"{entry.task_id} ended {told} and then {entry.status}")
             if isinstance(entry, Entry):
+                self._records[entry] = None
                 demand(entry.status is not COMPLETED or entry.output is not None, f"{entry.task_id} completed without its output")
 
     # -- after each step ------------------------------------------------------------------------
@@ -133,6 +135,7 @@ class Invariants:
 
     def _notice_new(self, entries: dict[str, Entry]) -> None:
         if self._dispatcher.taken > self._seen:
+            self._records.update(dict.fromkeys(entries.values()))
             self._open.update((entry.task_id, entry) for entry in entries.values() if not entry.final)
             self._seen = self._dispatcher.taken
 
@@ -210,8 +213,8 @@ class Invariants:
             demand(not worker.reserved and worker.alone is None, f"{name} is still kept for a suspect")
             demand(not worker.foreign, f"{name} still has foreign {list(worker.foreign)}")
         demand(not dispatcher.roster.loaded, "a worker is still loaded")
-        for task_id in (*dispatcher.ledger.entries, *dispatcher.ledger.archive):
-            entry = dispatcher.entry(task_id)
+        remembered = [dispatcher.entry(task_id) for task_id in (*dispatcher.ledger.entries, *dispatcher.ledger.archive)]
+        for entry in dict.fromkeys([*self._records, *remembered]):
             demand(entry.final, f"{entry.task_id} is {entry.status}")
             demand(entry.timer is None, f"{entry.task_id} still has a deadline")
             demand(not entry.rare.followers and entry.dependents is None and entry.users == 0, f"{entry.task_id} is still waited for")

@@ -152,7 +152,7 @@ class CoreMachine(RuleBasedStateMachine):
         spec=SPECS,
         key=st.sampled_from((None, None, None, "k")),
         fallback=st.one_of(st.none(), st.none(), st.just(b"value"), st.tuples(SPECS, st.lists(TASKS, max_size=1))),
-        known=st.sampled_from((False, False, False, True)),
+        sent=st.sampled_from((False, False, False, True)),
     )
     def submit(
         self,
@@ -161,7 +161,7 @@ class CoreMachine(RuleBasedStateMachine):
         spec: TaskSpec,
         key: str | None,
         fallback: bytes | tuple[TaskSpec, list[str]] | None,
-        known: bool = False,
+        sent: bool = False,
     ) -> None:
         stand_in: bytes | Submission | None
         if isinstance(fallback, tuple):
@@ -169,7 +169,7 @@ class CoreMachine(RuleBasedStateMachine):
         else:
             stand_in = fallback
         submission = Submission(name, name, spec, b"in", tuple(needs), idempotency_key=key, fallback=stand_in)
-        submission.known = known
+        submission.dependencies_sent = sent
         refused: list[tuple[Submission, CallboardError]] = self.dispatcher.submit("client", [submission], self.now)
         if refused:
             assert isinstance(refused[0][1], DuplicateTask if name in self.accepted else DependencyCycle)

@@ -38,6 +38,7 @@ class Whole(NamedTuple):
     """A record that is kept as it is; each time that it is archived in another one of these."""
 
     entry: Entry
+    came: int
 
 
 Shelf = list[Row | Whole]
@@ -87,7 +88,7 @@ class Archive:
         for entry in ended:
             output = entry.output
             if entry.rare is not NOTHING_RARE:
-                row: Row | Whole = Whole(entry)
+                row: Row | Whole = Whole(entry, came)
             else:
                 row = (
                     entry.task_id,
@@ -118,9 +119,7 @@ class Archive:
     def find(self, task_id: str) -> Entry | None:
         """The record of a task as it ended, or None when it is not (any more) here."""
         row = self._indexed().get(task_id)
-        if row is None:
-            return None
-        return row.entry if isinstance(row, Whole) else self._record(row)
+        return None if row is None else self._record(row)
 
     def recall(self, task_id: str) -> Entry | None:
         """The same, for somebody who depends on it: it is remembered no longer."""
@@ -128,9 +127,7 @@ class Archive:
         if row is None:
             return None
         self._uncount(row)
-        if isinstance(row, Whole):
-            return row.entry
-        age = self._added - row[_CAME] * self._grain
+        age = self._added - (row.came if isinstance(row, Whole) else row[_CAME]) * self._grain
         if 2 * age > self.history:
             self._remember(min(MAX_FACTOR, 2 * self._factor))
             self._stretched = self._added
@@ -189,7 +186,9 @@ class Archive:
         if output is not None and size_of(output) > self._light:
             self._bytes -= size_of(output)
 
-    def _record(self, row: Row) -> Entry:
+    def _record(self, row: Row | Whole) -> Entry:
+        if isinstance(row, Whole):
+            return row.entry
         task_id, _, number, name, status, output, error, worker_name, attempts, micros = row
         category = self.categories[number]
         entry = Entry(Submission(task_id, name, category.spec, b""), "", category, 0, 0)

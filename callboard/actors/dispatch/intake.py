@@ -71,9 +71,9 @@ class Intake:
             return
         if entry.waiting_for == 0:
             self._backlog.add(entry, now)
-        elif submission.known or self._shortage.closing:
+        elif submission.dependencies_sent or self._shortage.closing:
             missing = self._ledger.unknown_ids(entry)
-            if missing and submission.known:
+            if missing and submission.dependencies_sent:
                 self._fail_forgotten(entry, missing, now)
             elif missing:
                 self._fail_unknown(entry, now)
@@ -112,7 +112,7 @@ class Intake:
         held = self._endings.held
         for _ in range(min(len(held), MAX_HELD)):
             submission, client, rare = held.popleft()
-            if self._ledger.find(submission.task_id) is not None:
+            if submission.task_id in self._ledger:
                 submission = _renamed(submission)
             if rare.refusal is not None:
                 self._refuse(submission, client, rare, rare.refusal, now)

@@ -34,6 +34,9 @@ class Ledger:
         self._recent: list[Entry] = []
         self._told: list[Entry] = []
 
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self.entries or task_id in self.archive
+
     def find(self, task_id: str) -> Entry | None:
         """The record of a task, open or ended; None when there is none (any more)."""
         return self.entries.get(task_id) or self.archive.find(task_id)

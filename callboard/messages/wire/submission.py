@@ -28,7 +28,7 @@ class Submit(Carrier):
     specs: dict[int, TaskSpec] | None = None
     dependencies: dict[int, Ids] | None = None
     keys: dict[int, str] | None = None
-    known: Rows | None = None  # of these tasks the client has sent all dependencies before
+    dependencies_sent: Rows | None = None  # rows of which the client has sent all dependencies before
     fallback_values: dict[int, int] | None = None  # row -> index among the payloads
     fallback_tasks: dict[int, int] | None = None  # row -> row of the task that stands in, held until then
     shares: dict[int, Ids] | None = None  # row -> shared values that it uses

@@ -124,12 +124,13 @@ def test_what_is_remembered_of_two_copies_of_one_task_is_that_which_ended_last()
     assert board.dispatcher.ledger.archive._bytes == sum(len(entry.output or b"") for entry in board.known())
 
 
-def test_more_is_remembered_where_tasks_depend_on_old_ones_and_less_when_they_no_longer_do() -> None:
+@pytest.mark.parametrize("keyed", [False, True])
+def test_more_is_remembered_where_tasks_depend_on_old_ones_and_less_when_they_no_longer_do(keyed: bool) -> None:
     board, chance = staffed(history=64), random.Random(1)
     archive = board.dispatcher.ledger.archive
     for number in range(450):
         needs = {f"t{chance.randrange(number)}" for _ in range(3)} if number else set()
-        board.submit(task(f"t{number}", *needs))
+        board.submit(task(f"t{number}", *needs, key=f"k{number}" if keyed else None))
         board.complete(f"t{number}")
     assert {entry.status for entry in board.known()} == {COMPLETED}
     assert archive.history == 8 * 64 and len(archive) <= archive.history + 8
@@ -148,7 +149,7 @@ def test_a_task_that_was_told_of_twice_is_not_taken_for_one_that_was_recalled() 
     board.report_many(["source"])
     board.dispatcher.flush(board.now)  # it has ended in this step
     gone = task("gone-too", "source", "gone")
-    gone.known = True
+    gone.dependencies_sent = True
     board.dispatcher.submit("client", [gone], board.now)  # and is needed, and no longer needed, in the next
     board.dispatcher.flush(board.now)
     assert "source" in board.dispatcher.ledger.archive

@@ -36,7 +36,7 @@ def test_what_comes_again_after_a_reconnect_is_no_duplicate() -> None:
 def test_what_depends_on_a_task_that_its_client_sent_before_and_nobody_remembers_fails_at_once() -> None:
     board = Board()
     late, later = task("late", "gone", "never"), task("later", "late")
-    late.known = later.known = True
+    late.dependencies_sent = later.dependencies_sent = True
     board.submit(task("waits", "gone"), late, later)
     assert board.failure("late") == "OutputReleased"
     assert "'gone', 'never', which ended too long ago" in str(board["late"].error)
